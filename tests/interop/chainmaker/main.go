@@ -1,9 +1,11 @@
-// chainmaker writes a London clique chain with go-ethereum's own chain maker: genesis.json, chain.rlp and
-// transactions.json (every transaction as go-ethereum prints it, with its block and index). Same arguments, same bytes.
+// chainmaker writes a London clique chain with go-ethereum's own chain maker: genesis.json, chain.rlp,
+// transactions.json (every transaction as go-ethereum prints it, with its block and index) and nodes.rlp (every node of
+// every state and storage trie, and the code). Same arguments, same bytes.
 package main
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/ecdsa"
 	"encoding/binary"
 	"encoding/json"
@@ -22,6 +24,7 @@ import (
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/core/vm"
 	"github.com/ethereum/go-ethereum/crypto"
+	"github.com/ethereum/go-ethereum/ethdb"
 	"github.com/ethereum/go-ethereum/params"
 	"github.com/ethereum/go-ethereum/rlp"
 )
@@ -150,6 +153,9 @@ func main() {
 		log.Fatal(err)
 	}
 	write(*out, "transactions.json", entries)
+	if err := os.WriteFile(filepath.Join(*out, "nodes.rlp"), preimages(db), 0o644); err != nil {
+		log.Fatal(err)
+	}
 	fmt.Printf("{\"head\":%d,\"hash\":%q,\"root\":%q,\"transactions\":%d}\n", parent.NumberU64(), parent.Hash(), parent.Root(), len(entries))
 }
 
@@ -185,6 +191,27 @@ func verify(genesis *core.Genesis, config *params.CliqueConfig, blocks types.Blo
 	if i, err := chain.InsertChain(blocks); err != nil {
 		log.Fatalf("go-ethereum refuses block %d of its own chain maker: %v", i+1, err)
 	}
+}
+
+// preimages is the RLP list of everything in the database that is stored under its own Keccak-256.
+func preimages(db ethdb.Iteratee) []byte {
+	var values [][]byte
+	it := db.NewIterator(nil, nil)
+	defer it.Release()
+	for it.Next() {
+		key := it.Key()
+		if len(key) < common.HashLength {
+			continue
+		}
+		if hash := key[len(key)-common.HashLength:]; bytes.Equal(hash, crypto.Keccak256(it.Value())) {
+			values = append(values, common.CopyBytes(it.Value()))
+		}
+	}
+	b, err := rlp.EncodeToBytes(values)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return b
 }
 
 func write(dir, name string, value any) {
