@@ -1,0 +1,46 @@
+//! Blocks with their bodies, decoded.
+
+use alloy_consensus::{
+    TxEnvelope,
+    transaction::{Recovered, SignerRecoverable},
+};
+use alloy_primitives::U256;
+use rushlight_chain::{
+    SealedHeader, header,
+    block::{Body, RawBlock},
+};
+
+use crate::ClientError;
+
+/// A block whose body was checked against its header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// The verified header.
+    pub header: SealedHeader,
+    /// The transactions in order, each with the sender recovered from its signature.
+    pub transactions: Vec<Recovered<TxEnvelope>>,
+    /// The headers of the uncles.
+    pub uncles: Vec<SealedHeader>,
+    /// Total difficulty, the block's own included; `None` where the chain does not know it.
+    pub td: Option<U256>,
+    /// Bytes of the block's RLP, as `eth_getBlockByHash` has it.
+    pub size: u64,
+}
+
+impl Block {
+    /// Decodes a body that was checked against `header`.
+    pub(crate) fn decode(header: SealedHeader, body: Body, td: Option<U256>) -> Result<Self, ClientError> {
+        let what = |part: &str| format!("{part} of block {}", header.number);
+        let uncles = body.decode_uncle_headers().map_err(|error| ClientError::malformed(what("an uncle"), error))?;
+        let transactions =
+            body.decode_transactions().map_err(|error| ClientError::malformed(what("a transaction"), error))?;
+        // Which signatures count is for consensus, which took the block: before Homestead (EIP-2) high ones did too.
+        let transactions = transactions
+            .into_iter()
+            .map(SignerRecoverable::try_into_recovered_unchecked)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| ClientError::malformed(what("a signature"), error))?;
+        let size = RawBlock::from_parts(header::encode(&header), body).encode().len() as u64;
+        Ok(Self { header, transactions, uncles, td, size })
+    }
+}

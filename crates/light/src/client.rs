@@ -1,0 +1,148 @@
+//! One API for everything above the light node.
+
+use std::sync::Arc;
+
+use alloy_eips::{BlockId, BlockNumberOrTag};
+use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_trie::TrieAccount;
+use rushlight_chain::{ChainSpec, Head, HeaderChain, SealedHeader};
+use rushlight_odr::Source;
+use rushlight_sync::{Progress, SyncStatus};
+use tokio::sync::watch;
+
+use crate::{
+    ClientError,
+    block::Block,
+    state::{self, Proof},
+};
+
+/// Answers about the chain and its states, each proved against a verified header.
+///
+/// Headers come from the header chain at once; bodies and states come through a [`Source`], which may have to ask peers.
+/// Dropping a returned future cancels its questions.
+pub struct LightClient {
+    chain: Arc<HeaderChain>,
+    source: Arc<dyn Source>,
+    status: watch::Receiver<SyncStatus>,
+    network_id: u64,
+}
+
+impl std::fmt::Debug for LightClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LightClient").field("chain", &self.chain).finish_non_exhaustive()
+    }
+}
+
+impl LightClient {
+    /// A client over `chain` and `source`. `network_id` is what `net_version` tells.
+    pub fn new(
+        chain: Arc<HeaderChain>,
+        source: Arc<dyn Source>,
+        status: watch::Receiver<SyncStatus>,
+        network_id: u64,
+    ) -> Self {
+        Self { chain, source, status, network_id }
+    }
+
+    /// The chain id of EIP-155.
+    pub fn chain_id(&self) -> u64 {
+        self.spec().chain_id
+    }
+
+    /// The network id.
+    pub fn network_id(&self) -> u64 {
+        self.network_id
+    }
+
+    /// The chain's specification.
+    pub fn spec(&self) -> &Arc<ChainSpec> {
+        self.chain.spec()
+    }
+
+    /// The chain of headers.
+    pub fn chain(&self) -> &Arc<HeaderChain> {
+        &self.chain
+    }
+
+    /// Where bodies and states come from.
+    pub fn source(&self) -> &Arc<dyn Source> {
+        &self.source
+    }
+
+    /// How far the sync has come, while a chain is being followed.
+    pub fn syncing(&self) -> Option<Progress> {
+        self.status.borrow().syncing
+    }
+
+    /// All that sync tells.
+    pub fn status(&self) -> SyncStatus {
+        self.status.borrow().clone()
+    }
+
+    /// The best header and its total difficulty.
+    pub fn head(&self) -> Head {
+        self.chain.head()
+    }
+
+    /// The header that `block` names now. Whatever is asked for next should be asked for by this header: then a
+    /// reorganisation cannot mix two blocks in one answer.
+    ///
+    /// `pending` is `latest`: a light node has no pending block. `safe` and `finalized` need a source that says what is.
+    /// A hash may name a block beside the canonical chain unless it is required to be canonical (EIP-1898).
+    pub async fn resolve(&self, block: impl Into<BlockId> + Send) -> Result<SealedHeader, ClientError> {
+        match block.into() {
+            BlockId::Number(BlockNumberOrTag::Latest | BlockNumberOrTag::Pending) => Ok(self.chain.head().header),
+            BlockId::Number(BlockNumberOrTag::Earliest) => Ok(self.spec().genesis.clone()),
+            BlockId::Number(BlockNumberOrTag::Safe) => Err(ClientError::SafeNotFound),
+            BlockId::Number(BlockNumberOrTag::Finalized) => Err(ClientError::FinalizedNotFound),
+            BlockId::Number(BlockNumberOrTag::Number(number)) => {
+                self.chain.header_by_number(number).ok_or(ClientError::UnknownNumber(number))
+            }
+            BlockId::Hash(named) => {
+                let hash = named.block_hash;
+                let header = self.chain.header(&hash).ok_or(ClientError::UnknownHash(hash))?;
+                if named.require_canonical == Some(true) && !self.chain.is_canonical(&hash) {
+                    return Err(ClientError::NotCanonical(hash));
+                }
+                Ok(header)
+            }
+        }
+    }
+
+    /// Total difficulty of a verified header, its own included.
+    pub fn td(&self, hash: &B256) -> Option<U256> {
+        self.chain.td(hash)
+    }
+
+    /// The block of a verified header, its body downloaded and checked where it is not held.
+    pub async fn block(&self, header: &SealedHeader) -> Result<Block, ClientError> {
+        let body = self.source.body(header).await?;
+        Block::decode(header.clone(), body, self.chain.td(&header.hash()))
+    }
+
+    /// The account at `header`, or `None` where it is proved to be absent.
+    pub async fn account(&self, header: &SealedHeader, address: Address) -> Result<Option<TrieAccount>, ClientError> {
+        Ok(state::account(&*self.source, header.state_root, address).await?.0)
+    }
+
+    /// The account's code at `header`; empty where it has none.
+    pub async fn code(&self, header: &SealedHeader, address: Address) -> Result<Bytes, ClientError> {
+        match self.account(header, address).await? {
+            Some(account) => state::code(&*self.source, address, account.code_hash).await,
+            None => Ok(Bytes::new()),
+        }
+    }
+
+    /// The value of a storage slot at `header`; 0 where it is proved to be absent.
+    pub async fn storage(&self, header: &SealedHeader, address: Address, slot: B256) -> Result<U256, ClientError> {
+        match self.account(header, address).await? {
+            Some(account) => Ok(state::storage(&*self.source, account.storage_root, address, slot).await?.value),
+            None => Ok(U256::ZERO),
+        }
+    }
+
+    /// The account at `header` with slots of its storage, and the nodes that prove both (EIP-1186).
+    pub async fn proof(&self, header: &SealedHeader, address: Address, slots: &[B256]) -> Result<Proof, ClientError> {
+        state::proof(&*self.source, header.state_root, address, slots).await
+    }
+}

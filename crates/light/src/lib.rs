@@ -1,0 +1,27 @@
+//! What the light node knows: headers that it has verified, and of everything else what peers prove against them.
+//!
+//! ```text
+//! client   LightClient: one API for JSON-RPC and whatever else stands above
+//! state    accounts, code, storage, proofs: walks from a header's state root
+//! block    bodies, decoded: transactions with senders, uncles
+//! access   what the node serves to its peers, from what it happens to hold
+//! node     LightNode: store, header chain, peers, retriever, protocol, server and sync, put together and taken down
+//! ```
+//!
+//! The client reads headers from [`rushlight_chain::HeaderChain`] and everything else through [`rushlight_odr::Source`],
+//! so it runs as well over a full node's disk. A query names its block once: that is resolved to one header, and all of
+//! the query is read below that header's roots. A reorganisation meanwhile changes nothing about it.
+
+mod access;
+mod block;
+mod client;
+mod error;
+mod node;
+mod state;
+
+pub use access::Access;
+pub use block::Block;
+pub use client::LightClient;
+pub use error::ClientError;
+pub use node::{LightConfig, LightNode, StartError};
+pub use state::{Proof, StorageProof};

@@ -1,0 +1,192 @@
+//! The light node put together, and taken down in order.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use rushlight_chain::{
+    ChainError, ChainSpec, Clock, HeaderChain, HeaderChainConfig, SealCheck, SealPolicy,
+    store::{Store, StoreError},
+};
+use rushlight_eth::{EthConfig, EthProtocol};
+use rushlight_odr::{PeerSet, Retriever, RetrieverConfig, VerifiedStore, VerifiedStoreConfig};
+use rushlight_p2p::{Server, ServerConfig, ServerHandle};
+use rushlight_sync::{HeaderSink, SyncConfig, SyncHandle, SyncService};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+    time::timeout,
+};
+use tracing::warn;
+
+use crate::{Access, LightClient};
+
+/// Events of all sessions that sync has not taken yet. A session waits when it is full; so much smooths a burst of
+/// NewBlock from every peer at once.
+const EVENTS: usize = 256;
+/// What saying goodbye to all peers may take, of the 5 seconds that a shutdown may.
+const GOODBYE: Duration = Duration::from_millis(2500);
+/// What ending sync may take: it may be in the midst of a batch of headers.
+const END_OF_SYNC: Duration = Duration::from_millis(1500);
+/// What bringing the last writes to disk may take. A crash loses nothing either, so it is no loss if this runs out.
+const LAST_WRITES: Duration = Duration::from_millis(800);
+
+/// What a light node needs.
+pub struct LightConfig {
+    /// The chain.
+    pub spec: Arc<ChainSpec>,
+    /// Where headers and verified look-ups are kept.
+    pub store: Arc<dyn Store>,
+    /// Which seals are checked.
+    pub policy: SealPolicy,
+    /// Checks proof-of-work seals.
+    pub seals: Arc<dyn SealCheck>,
+    /// The wall clock.
+    pub clock: Clock,
+    /// The operator's network id, in Status and in `net_version`. Without one: 0 in Status, the chain id in `net_version`.
+    pub network_id: Option<u64>,
+    /// The chain's configuration as `admin_nodeInfo` tells it (geth's `config`), where there is one.
+    pub info_config: Option<serde_json::Value>,
+    /// The server: key, name, addresses, peers, transport. The light node adds its protocol.
+    pub server: ServerConfig,
+    /// Bounds of the verified store.
+    pub verified: VerifiedStoreConfig,
+    /// Times of the retriever.
+    pub retriever: RetrieverConfig,
+    /// Seed of the choices that sync makes by chance.
+    pub seed: u64,
+}
+
+/// Why a light node did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The header chain cannot be opened: another genesis, another schema, or a damaged store.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// The verified store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The server cannot start; names the port in use.
+    #[error(transparent)]
+    Server(#[from] rushlight_p2p::StartError),
+    /// A blocking step was torn down, as the runtime is shutting down.
+    #[error("interrupted while starting")]
+    Interrupted,
+}
+
+/// A running light node.
+pub struct LightNode {
+    client: Arc<LightClient>,
+    server: ServerHandle,
+    sync: SyncHandle,
+    peers: PeerSet,
+    retriever: Retriever,
+    store: Arc<dyn Store>,
+    /// Lets transactions in once the node has synced.
+    gate: JoinHandle<()>,
+}
+
+impl LightNode {
+    /// Opens the chain, starts sync, and then the server, so that no session finds nobody to tell.
+    pub async fn start(config: LightConfig) -> Result<Self, StartError> {
+        let LightConfig { spec, store, policy, seals, clock, network_id, info_config, .. } = config;
+        let chain_config = HeaderChainConfig { policy, seals, clock: clock.clone() };
+        let opening = (spec.clone(), store.clone(), config.verified);
+        let opened = tokio::task::spawn_blocking(move || {
+            let (spec, store, verified) = opening;
+            let chain = HeaderChain::open(spec, store.clone(), chain_config)?;
+            Ok::<_, StartError>((chain, VerifiedStore::open(store, verified)?))
+        });
+        let (chain, verified) = opened.await.map_err(|_| StartError::Interrupted)??;
+        let chain = Arc::new(chain);
+
+        let peers = PeerSet::new();
+        let retriever = Retriever::new(peers.clone(), verified, config.retriever);
+        let (events, inbox) = mpsc::channel(EVENTS);
+        let sync = SyncService::spawn(SyncConfig {
+            sink: Arc::new(HeaderSink::new(chain.clone())),
+            peers: peers.clone(),
+            events: inbox,
+            clock,
+            seed: config.seed,
+        });
+
+        let known_network = network_id.unwrap_or(spec.chain_id);
+        let access = Arc::new(Access::new(chain.clone(), retriever.clone()));
+        let mut eth = EthConfig::new(access, events);
+        eth.network_id = network_id.unwrap_or(0);
+        eth.info_network = Some(known_network);
+        eth.info_config = info_config;
+        let accept_transactions = eth.accept_transactions.clone();
+        let mut server = config.server;
+        server.protocols.push(Arc::new(EthProtocol::new(eth)));
+        let server = match Server::start(server).await {
+            Ok(server) => server,
+            Err(error) => {
+                sync.shutdown().await;
+                return Err(error.into());
+            }
+        };
+
+        let gate = tokio::spawn(open_once_synced(sync.watch(), accept_transactions));
+        let source = Arc::new(retriever.clone());
+        let client = Arc::new(LightClient::new(chain, source, sync.watch(), known_network));
+        Ok(Self { client, server, sync, peers, retriever, store, gate })
+    }
+
+    /// The API for everything above.
+    pub fn client(&self) -> &Arc<LightClient> {
+        &self.client
+    }
+
+    /// The server.
+    pub fn server(&self) -> &ServerHandle {
+        &self.server
+    }
+
+    /// Synchronisation.
+    pub fn sync(&self) -> &SyncHandle {
+        &self.sync
+    }
+
+    /// The sessions and their scores.
+    pub fn peers(&self) -> &PeerSet {
+        &self.peers
+    }
+
+    /// On-demand retrieval.
+    pub fn retriever(&self) -> &Retriever {
+        &self.retriever
+    }
+
+    /// Says goodbye to all peers, ends sync and brings the last writes to disk; within 5 seconds, whoever hangs.
+    pub async fn shutdown(self) {
+        if timeout(GOODBYE, self.server.shutdown()).await.is_err() {
+            warn!("shutdown: not every peer took the goodbye in time");
+        }
+        if timeout(END_OF_SYNC, self.sync.shutdown()).await.is_err() {
+            warn!("shutdown: sync did not end in time");
+        }
+        self.gate.abort();
+        let store = self.store;
+        match timeout(LAST_WRITES, tokio::task::spawn_blocking(move || store.sync())).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(error))) => warn!(%error, "shutdown: the store could not be synced"),
+            Ok(Err(_)) | Err(_) => warn!("shutdown: the store was not synced in time"),
+        }
+    }
+}
+
+/// A node takes part in transactions only while it is synced.
+async fn open_once_synced(mut status: watch::Receiver<rushlight_sync::SyncStatus>, gate: Arc<AtomicBool>) {
+    loop {
+        gate.store(status.borrow_and_update().synced, Ordering::Relaxed);
+        if status.changed().await.is_err() {
+            return;
+        }
+    }
+}

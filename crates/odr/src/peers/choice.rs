@@ -1,0 +1,129 @@
+//! What is expected of one session, and what it would cost to ask it: pure bookkeeping.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Questions of ours that may be out at one peer. More would only queue up behind each other at its side, and the
+/// session itself refuses more when answers stay out.
+pub const MAX_IN_FLIGHT: usize = 4;
+
+/// Assumed of a peer that has not answered anything yet; a usual round trip across an ocean.
+const UNKNOWN_LATENCY: f64 = 0.2;
+/// Weight of the newest measurement in the moving averages.
+const NEWEST: f64 = 0.25;
+/// The estimate never falls below this, so that a peer that begins to serve is found out again.
+const LEAST_SERVED: f64 = 0.02;
+
+/// Kinds of things that peers serve or not: many hold recent state but not old, or bodies but no state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Nodes of state and storage tries.
+    State,
+    /// Contract code.
+    Code,
+    /// Nodes of transaction and receipt tries, uncle lists.
+    BlockPart,
+    /// Whole blocks.
+    Block,
+}
+
+const KINDS: usize = 4;
+
+/// The record of one session.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Record {
+    /// Seconds; moving average.
+    latency: Option<f64>,
+    /// The share of questions answered, by kind; moving averages in 0..=1.
+    serves: [f64; KINDS],
+    in_flight: usize,
+    resting_until: Option<Instant>,
+}
+
+impl Default for Record {
+    fn default() -> Self {
+        Self { latency: None, serves: [1.0; KINDS], in_flight: 0, resting_until: None }
+    }
+}
+
+impl Record {
+    pub(super) fn latency(&self) -> Option<Duration> {
+        self.latency.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+    }
+
+    pub(super) fn has_room(&self, now: Instant) -> bool {
+        self.in_flight < MAX_IN_FLIGHT && self.resting_until.is_none_or(|until| until <= now)
+    }
+
+    pub(super) fn began(&mut self) {
+        self.in_flight += 1;
+    }
+
+    pub(super) fn ended(&mut self, took: Option<Duration>) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        if let Some(took) = took {
+            let took = took.as_secs_f64();
+            self.latency = Some(self.latency.map_or(took, |old| old + NEWEST * (took - old)));
+        }
+    }
+
+    pub(super) fn served(&mut self, kind: Kind, held: usize, asked: usize) {
+        if asked > 0 {
+            let share = held.min(asked) as f64 / asked as f64;
+            let estimate = &mut self.serves[kind as usize];
+            *estimate = (*estimate + NEWEST * (share - *estimate)).max(LEAST_SERVED);
+        }
+    }
+
+    pub(super) fn rest(&mut self, until: Instant) {
+        self.resting_until = Some(until);
+    }
+
+    /// Expected seconds until this peer has answered truly: its latency, longer with every question already out,
+    /// divided by the chance that it holds the answer, and up to three times as much at the worst score.
+    pub(super) fn cost(&self, kind: Kind, score: f64) -> f64 {
+        let latency = self.latency.unwrap_or(UNKNOWN_LATENCY).max(0.001);
+        latency * (1 + self.in_flight) as f64 / self.serves[kind as usize] * (1.0 - score / 50.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_quick_the_able_and_the_honest_come_first() {
+        let mut quick = Record::default();
+        quick.began();
+        quick.ended(Some(Duration::from_millis(20)));
+        let mut slow = Record::default();
+        slow.began();
+        slow.ended(Some(Duration::from_millis(400)));
+        assert!(quick.cost(Kind::State, 0.0) < slow.cost(Kind::State, 0.0));
+        assert!(quick.cost(Kind::State, 0.0) < quick.cost(Kind::State, -50.0));
+
+        for _ in 0..20 {
+            quick.served(Kind::State, 0, 1);
+        }
+        assert!(slow.cost(Kind::State, 0.0) < quick.cost(Kind::State, 0.0));
+        assert!(quick.cost(Kind::Code, 0.0) < slow.cost(Kind::Code, 0.0));
+        assert!(quick.cost(Kind::State, 0.0).is_finite());
+    }
+
+    #[test]
+    fn room_is_bounded_and_comes_back() {
+        let now = Instant::now();
+        let mut record = Record::default();
+        for _ in 0..MAX_IN_FLIGHT {
+            assert!(record.has_room(now));
+            record.began();
+        }
+        assert!(!record.has_room(now));
+        record.ended(None);
+        assert!(record.has_room(now));
+        record.rest(now + Duration::from_secs(1));
+        assert!(!record.has_room(now));
+        assert!(record.has_room(now + Duration::from_secs(1)));
+    }
+}

@@ -1,0 +1,157 @@
+//! Requests as values: what is asked, who can serve it, how it goes into `eth` 28, and how an answer is checked against
+//! its own question. Nothing here waits or decides.
+
+use std::time::Duration;
+
+use alloy_primitives::{B256, Bytes};
+use rushlight_chain::{
+    SealedHeader,
+    block::{Body, RawBlock, verify_body},
+};
+use rushlight_eth::RequestError;
+
+use crate::{
+    peers::{Kind, Remote},
+    source::{Wanted, What},
+};
+
+/// Look-ups in one HashLookup (`eth` 28 answers no more of one message).
+pub(crate) const MAX_LOOKUPS: usize = 384;
+/// Blocks in one GetBlocks. Answers stop growing at 2 MiB, and a caller waits for one block: more would be asked for
+/// in vain.
+pub(crate) const MAX_BLOCKS: usize = 8;
+
+/// What one caller, or several at once, want to know.
+#[derive(Clone, Debug)]
+pub(crate) enum Question {
+    /// The bytes behind a hash.
+    Preimage(Wanted),
+    /// The body of a block, whole.
+    Block(SealedHeader),
+}
+
+/// Equal questions have equal keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Key {
+    Preimage(B256),
+    Block(B256),
+}
+
+/// What proves itself.
+#[derive(Clone, Debug)]
+pub(crate) enum Answer {
+    Preimage(Bytes),
+    Block(Body),
+}
+
+/// What one question got out of one message.
+#[derive(Clone, Debug)]
+pub(crate) enum Verdict {
+    Answered(Answer),
+    /// The peer says that it does not hold it.
+    NotHeld,
+    /// The answer ended before it: to be asked again.
+    Unanswered,
+    /// The answer does not check.
+    Wrong(String),
+}
+
+impl Question {
+    pub(crate) fn key(&self) -> Key {
+        match self {
+            Self::Preimage(wanted) => Key::Preimage(wanted.hash),
+            Self::Block(header) => Key::Block(header.hash()),
+        }
+    }
+
+    /// Which of a peer's estimates says whether it can serve this.
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Self::Block(_) => Kind::Block,
+            Self::Preimage(wanted) => match wanted.what {
+                What::AccountNode { .. } | What::StorageNode { .. } => Kind::State,
+                What::Code { .. } => Kind::Code,
+                What::TransactionNode { .. }
+                | What::ReceiptNode { .. }
+                | What::UncleList { .. }
+                | What::Body { .. } => Kind::BlockPart,
+            },
+        }
+    }
+
+    /// The question in words, for messages.
+    pub(crate) fn wanted(&self) -> Wanted {
+        match self {
+            Self::Preimage(wanted) => wanted.clone(),
+            Self::Block(header) => Wanted::new(header.hash(), What::Body { number: header.number }),
+        }
+    }
+
+    /// Questions of this sort that share a message.
+    pub(crate) fn batch_limit(&self) -> usize {
+        match self {
+            Self::Preimage(_) => MAX_LOOKUPS,
+            Self::Block(_) => MAX_BLOCKS,
+        }
+    }
+
+    /// Whether both can stand in one message.
+    pub(crate) fn batches_with(&self, other: &Self) -> bool {
+        matches!((self, other), (Self::Preimage(_), Self::Preimage(_)) | (Self::Block(_), Self::Block(_)))
+    }
+}
+
+/// Sends `questions` (all of one sort, at most their limit) in one message; the verdicts stand by position.
+pub(crate) async fn ask<R: Remote>(
+    remote: &R,
+    questions: &[Question],
+    timeout: Duration,
+) -> Result<Vec<Verdict>, RequestError> {
+    let hashes = questions.iter().map(|question| question.wanted().hash).collect();
+    match questions.first() {
+        None => Ok(Vec::new()),
+        Some(Question::Preimage(_)) => Ok(check_lookup(questions.len(), remote.lookup(hashes, timeout).await?)),
+        Some(Question::Block(_)) => Ok(check_blocks(questions, &remote.blocks(hashes, timeout).await?)),
+    }
+}
+
+/// The session has already checked each value against its hash; what is left is to tell "not held" from "not answered".
+/// An answer without any item holds nothing: taking it for "ask again" would go round for ever.
+fn check_lookup(asked: usize, values: Vec<Option<Bytes>>) -> Vec<Verdict> {
+    let beyond = if values.is_empty() { Verdict::NotHeld } else { Verdict::Unanswered };
+    let mut verdicts: Vec<_> = values
+        .into_iter()
+        .take(asked)
+        .map(|value| value.map_or(Verdict::NotHeld, |bytes| Verdict::Answered(Answer::Preimage(bytes))))
+        .collect();
+    verdicts.resize_with(asked, || beyond.clone());
+    verdicts
+}
+
+/// Blocks are matched by hash. One that is left out is not held, though the answer may also have been full: as a caller
+/// waits for it, the next peer is asked rather than this one again.
+fn check_blocks(questions: &[Question], blocks: &[RawBlock]) -> Vec<Verdict> {
+    let check = |question: &Question| {
+        let Question::Block(header) = question else { return Verdict::NotHeld };
+        let Some(block) = blocks.iter().find(|block| block.hash() == header.hash()) else { return Verdict::NotHeld };
+        let body = Body { transactions: block.transactions.clone(), uncles: block.uncles.clone() };
+        match verify_body(header, &body) {
+            Ok(()) => Verdict::Answered(Answer::Block(body)),
+            Err(error) => Verdict::Wrong(error.to_string()),
+        }
+    };
+    questions.iter().map(check).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_answer_leaves_the_rest_unasked_and_an_empty_one_holds_nothing() {
+        let verdicts = check_lookup(3, vec![Some(Bytes::from_static(b"a")), None]);
+        assert!(matches!(verdicts[..], [Verdict::Answered(_), Verdict::NotHeld, Verdict::Unanswered]));
+        assert!(matches!(check_lookup(2, vec![])[..], [Verdict::NotHeld, Verdict::NotHeld]));
+        assert_eq!(check_lookup(1, vec![None, None]).len(), 1);
+    }
+}

@@ -1,0 +1,197 @@
+//! The light node's [`Source`]: reads what is held, and has peers asked for the rest.
+
+mod bodies;
+mod distributor;
+mod item;
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use alloy_consensus::EMPTY_OMMER_ROOT_HASH;
+use alloy_primitives::{B256, Bytes, KECCAK256_EMPTY};
+use alloy_trie::EMPTY_ROOT_HASH;
+use bodies::Bodies;
+use distributor::{Command, Distributor};
+use futures::future::{BoxFuture, join_all};
+use item::Reply;
+use rushlight_chain::{SealedHeader, block::Body};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
+use tracing::warn;
+
+use crate::{
+    PeerSet, Remote, Source, Unavailable, VerifiedStore, Wanted, What,
+    body::{self, BodyLookupError},
+    request::{Answer, Question},
+    trie::WalkError,
+};
+
+/// Questions that wait for the distributor to take them; callers wait beyond this.
+const COMMANDS: usize = 1024;
+
+/// How long things may take. The defaults are for a wallet that waits.
+#[derive(Clone, Debug)]
+pub struct RetrieverConfig {
+    /// How long a read waits, for peers and for their answers, before it fails. Default 10 s.
+    pub wait: Duration,
+    /// How long one peer may take to answer before it loses score for it. Default 5 s.
+    pub attempt: Duration,
+    /// The longest time that a peer is waited for before the next one is asked beside it; less where the peer is known
+    /// to be quick or many are left to ask. Default 2 s.
+    pub patience: Duration,
+    /// Memory for whole bodies, in bytes of their RLP. Default 16 MiB.
+    pub bodies: usize,
+}
+
+impl Default for RetrieverConfig {
+    fn default() -> Self {
+        Self {
+            wait: Duration::from_secs(10),
+            attempt: Duration::from_secs(5),
+            patience: Duration::from_secs(2),
+            bodies: 16 << 20,
+        }
+    }
+}
+
+/// A cheap handle on the distributor, which ends when the last handle is dropped.
+#[derive(Clone, Debug)]
+pub struct Retriever {
+    commands: mpsc::Sender<Command>,
+    store: VerifiedStore,
+    bodies: Arc<Bodies>,
+}
+
+impl Retriever {
+    /// Spawns the distributor on the current tokio runtime.
+    pub fn new<R: Remote>(peers: PeerSet<R>, store: VerifiedStore, config: RetrieverConfig) -> Self {
+        let (commands, inbox) = mpsc::channel(COMMANDS);
+        let bodies = Arc::new(Bodies::new(config.bodies));
+        tokio::spawn(Distributor::new(peers, store.clone(), config).run(inbox));
+        Self { commands, store, bodies }
+    }
+
+    /// The bytes held so far.
+    pub fn store(&self) -> &VerifiedStore {
+        &self.store
+    }
+
+    /// A body that was asked for lately, without asking anyone.
+    pub fn held_body(&self, block: &B256) -> Option<Body> {
+        self.bodies.get(block)
+    }
+
+    async fn ask(&self, question: Question) -> Reply {
+        let wanted = question.wanted();
+        let since = Instant::now();
+        let (reply, answer) = oneshot::channel();
+        let sent = self.commands.send(Command { question, reply, since }).await;
+        match (sent, answer.await) {
+            (Ok(()), Ok(reply)) => reply,
+            // The distributor has ended, as the runtime does.
+            _ => Err(Unavailable { missing: vec![wanted], asked: Vec::new(), waited: since.elapsed() }),
+        }
+    }
+
+    async fn fetch_preimages(&self, wanted: Vec<Wanted>) -> Result<Vec<Bytes>, Unavailable> {
+        let since = Instant::now();
+        let mut found: HashMap<B256, Bytes> = HashMap::with_capacity(wanted.len());
+        let mut missing: HashMap<B256, Wanted> = HashMap::new();
+        let hashes: Vec<_> = wanted.iter().map(|one| one.hash).collect();
+        for (one, held) in wanted.iter().zip(self.store.get_many(&hashes)) {
+            match trivial(&one.hash).or(held) {
+                Some(bytes) => _ = found.insert(one.hash, bytes),
+                None => _ = missing.insert(one.hash, one.clone()),
+            }
+        }
+        let asked = missing.into_values().map(|one| async move { (one.hash, self.ask(Question::Preimage(one)).await) });
+        let mut failure: Option<Unavailable> = None;
+        for (hash, reply) in join_all(asked).await {
+            match reply {
+                Ok(Answer::Preimage(bytes)) => _ = found.insert(hash, bytes),
+                Ok(Answer::Block(_)) => {}
+                Err(unavailable) => match &mut failure {
+                    Some(failure) => merge(failure, unavailable),
+                    None => failure = Some(unavailable),
+                },
+            }
+        }
+        if let Some(mut failure) = failure {
+            failure.waited = since.elapsed();
+            return Err(failure);
+        }
+        let answer: Option<Vec<_>> = wanted.iter().map(|one| found.get(&one.hash).cloned()).collect();
+        answer.ok_or(Unavailable { missing: wanted, asked: Vec::new(), waited: since.elapsed() })
+    }
+
+    async fn fetch_body(&self, header: SealedHeader) -> Result<Body, Unavailable> {
+        if let Some(body) = body::known_empty(&header).or_else(|| self.bodies.get(&header.hash())) {
+            return Ok(body);
+        }
+        let since = Instant::now();
+        let body = match self.ask(Question::Block(header.clone())).await {
+            Ok(Answer::Block(body)) => body,
+            Ok(Answer::Preimage(_)) => return Err(self.no_body(&header, since, None)),
+            // Nobody was there to be asked: look-ups would wait for just as long.
+            Err(nobody) if nobody.asked.is_empty() => return Err(nobody),
+            Err(whole) => match body::by_lookups(self, &header).await {
+                Ok(body) => body,
+                Err(BodyLookupError::Walk(WalkError::Unavailable(parts))) => {
+                    let mut failure = whole;
+                    failure.waited = since.elapsed();
+                    failure.missing.extend(parts.missing);
+                    return Err(failure);
+                }
+                Err(error) => return Err(self.no_body(&header, since, Some((whole, error)))),
+            },
+        };
+        self.bodies.insert(header.hash(), &body);
+        Ok(body)
+    }
+
+    fn no_body(
+        &self,
+        header: &SealedHeader,
+        since: Instant,
+        cause: Option<(Unavailable, BodyLookupError)>,
+    ) -> Unavailable {
+        let mut asked = Vec::new();
+        if let Some((whole, error)) = cause {
+            warn!(block = header.number, hash = %header.hash(), %error, "a body cannot be put together");
+            asked = whole.asked;
+        }
+        let missing = vec![Wanted::new(header.hash(), What::Body { number: header.number })];
+        Unavailable { missing, asked, waited: since.elapsed() }
+    }
+}
+
+impl Source for Retriever {
+    fn preimages(&self, wanted: Vec<Wanted>) -> BoxFuture<'_, Result<Vec<Bytes>, Unavailable>> {
+        Box::pin(self.fetch_preimages(wanted))
+    }
+
+    fn body(&self, header: &SealedHeader) -> BoxFuture<'_, Result<Body, Unavailable>> {
+        Box::pin(self.fetch_body(header.clone()))
+    }
+}
+
+/// What everyone knows and nobody is asked for: the empty string, the empty trie and the empty list of uncles.
+fn trivial(hash: &B256) -> Option<Bytes> {
+    match *hash {
+        KECCAK256_EMPTY => Some(Bytes::new()),
+        EMPTY_ROOT_HASH => Some(Bytes::from_static(&[0x80])),
+        EMPTY_OMMER_ROOT_HASH => Some(Bytes::from_static(&[0xc0])),
+        _ => None,
+    }
+}
+
+/// Adds what else is missing; a peer stands in the list once.
+fn merge(failure: &mut Unavailable, other: Unavailable) {
+    failure.missing.extend(other.missing);
+    for asked in other.asked {
+        if failure.asked.iter().all(|known| known.peer != asked.peer) {
+            failure.asked.push(asked);
+        }
+    }
+}
