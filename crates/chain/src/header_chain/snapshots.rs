@@ -1,0 +1,98 @@
+//! Clique snapshots: kept in memory for the last headers, in the store for every 1,024th, and rebuilt between.
+
+use std::sync::Arc;
+
+use alloy_primitives::B256;
+
+use super::{HeaderChain, Refusal};
+use crate::clique::Snapshot;
+use crate::header::SealedHeader;
+use crate::seal::SealError;
+use crate::spec::Consensus;
+use crate::store::{Batch, Column, StoreError};
+
+/// Numbers between stored snapshots, as in geth: rebuilding one applies at most so many headers.
+const CHECKPOINT: u64 = 1024;
+/// Snapshots in memory.
+pub(super) const SNAPSHOT_CACHE: usize = 128;
+/// Headers held at once to rebuild a snapshot. More are needed only where stored snapshots were lost.
+const MAX_REPLAY: usize = 16 * CHECKPOINT as usize;
+
+pub(super) fn is_checkpoint(number: u64) -> bool {
+    number.is_multiple_of(CHECKPOINT)
+}
+
+/// The snapshot after a stored header.
+pub(super) fn at(chain: &HeaderChain, header: &SealedHeader) -> Result<Arc<Snapshot>, Refusal> {
+    let mut replay: Vec<SealedHeader> = Vec::new();
+    let mut current = header.clone();
+    let mut snapshot = loop {
+        if let Some(snapshot) = find(chain, &current)? {
+            if replay.is_empty() {
+                return Ok(snapshot);
+            }
+            break Snapshot::clone(&snapshot);
+        }
+        if replay.len() == MAX_REPLAY {
+            let what = format!("no clique snapshot within {MAX_REPLAY} blocks before {}", header.hash());
+            return Err(StoreError::Damaged { what }.into());
+        }
+        let parent = current.parent_hash;
+        replay.push(current);
+        let entry = chain.entry(&parent)?;
+        current = entry.ok_or(Refusal::UnknownParent { parent })?.header.clone();
+    };
+    for header in replay.iter().rev() {
+        snapshot.apply(header).map_err(SealError::from)?;
+    }
+    let snapshot = Arc::new(snapshot);
+    remember(chain, header.hash(), snapshot.clone());
+    Ok(snapshot)
+}
+
+/// The snapshot after a header, where it is kept.
+fn find(chain: &HeaderChain, header: &SealedHeader) -> Result<Option<Arc<Snapshot>>, Refusal> {
+    if let Some(snapshot) = chain.snapshot_cache().get(header.hash_ref()) {
+        return Ok(Some(snapshot.clone()));
+    }
+    if header.number == 0 {
+        let epoch = match chain.spec.consensus {
+            Consensus::Clique { epoch, .. } => epoch,
+            Consensus::Ethash => 0,
+        };
+        let snapshot = Arc::new(Snapshot::genesis(header, epoch).map_err(SealError::from)?);
+        remember(chain, header.hash(), snapshot.clone());
+        return Ok(Some(snapshot));
+    }
+    if !is_checkpoint(header.number) {
+        return Ok(None);
+    }
+    let Some(raw) = chain.store.get(Column::Snapshots, header.hash_ref().as_slice())? else { return Ok(None) };
+    // One that cannot be read is as good as none: it is rebuilt from an earlier one.
+    match serde_json::from_slice::<Snapshot>(&raw) {
+        Ok(snapshot) if snapshot.hash() == header.hash() => {
+            let snapshot = Arc::new(snapshot);
+            remember(chain, header.hash(), snapshot.clone());
+            Ok(Some(snapshot))
+        }
+        _ => {
+            tracing::warn!(hash = %header.hash(), number = header.number, "a stored clique snapshot cannot be read");
+            Ok(None)
+        }
+    }
+}
+
+pub(super) fn remember(chain: &HeaderChain, hash: B256, snapshot: Arc<Snapshot>) {
+    chain.snapshot_cache().put(hash, snapshot);
+}
+
+/// Puts a snapshot into the batch if it is one to be stored.
+pub(super) fn store(snapshot: &Snapshot, batch: &mut Batch) -> Result<(), StoreError> {
+    if !is_checkpoint(snapshot.number()) {
+        return Ok(());
+    }
+    let raw = serde_json::to_vec(snapshot)
+        .map_err(|error| StoreError::Io { action: "encoding a clique snapshot", error: error.to_string() })?;
+    batch.put(Column::Snapshots, snapshot.hash(), raw);
+    Ok(())
+}
