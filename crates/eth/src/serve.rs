@@ -1,0 +1,90 @@
+//! Answers to a peer's requests. Reading blocks, so a session calls this off the async threads, one request at a time.
+
+use std::collections::HashSet;
+
+use alloy_primitives::{B256, Bytes};
+use rushlight_chain::ChainAccess;
+
+use crate::v28::{
+    BlockHashes, BlockHeaders, Blocks, GetBlockHashes, HashLookupResponse, MAX_BLOCKS, MAX_HASHES, MAX_HEADERS,
+    MAX_LOOKUPS, MAX_MESSAGE_BYTES, Message28, SOFT_RESPONSE_BYTES,
+};
+
+/// What a peer asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Hashes(GetBlockHashes),
+    Headers(Vec<B256>),
+    Blocks(Vec<B256>),
+    Lookup(Vec<B256>),
+}
+
+/// Everything asked for that is held, in order, up to the limits.
+pub(crate) fn answer(access: &dyn ChainAccess, asked: &Asked) -> Message28 {
+    match asked {
+        Asked::Hashes(GetBlockHashes { hash, max_blocks }) => {
+            let most = usize::try_from(*max_blocks).unwrap_or(usize::MAX).min(MAX_HASHES);
+            let mut hashes = if most == 0 { Vec::new() } else { access.hashes_before(hash, most) };
+            hashes.truncate(most);
+            Message28::BlockHashes(BlockHashes(hashes))
+        }
+        Asked::Headers(hashes) => {
+            Message28::BlockHeaders(BlockHeaders(collect(hashes, MAX_HEADERS, |hash| access.header(hash), |raw| raw.len())))
+        }
+        Asked::Blocks(hashes) => {
+            let size = |block: &rushlight_chain::block::RawBlock| {
+                let parts = block.transactions.iter().chain(&block.uncles);
+                block.header.len() + parts.map(|part| part.len() + ITEM_OVERHEAD).sum::<usize>() + 3 * ITEM_OVERHEAD
+            };
+            Message28::Blocks(Blocks(collect(hashes, MAX_BLOCKS, |hash| access.block(hash), size)))
+        }
+        Asked::Lookup(hashes) => Message28::HashLookupResponse(HashLookupResponse(look_up(access, hashes))),
+    }
+}
+
+/// Most bytes of an RLP header of anything that fits a message.
+const ITEM_OVERHEAD: usize = 4;
+
+/// What no message can carry is as good as not held.
+const MOST_ITEM_BYTES: usize = MAX_MESSAGE_BYTES - 4 * ITEM_OVERHEAD;
+
+/// Items that are not held are left out, and one that is asked for twice comes once.
+fn collect<T>(
+    hashes: &[B256],
+    most: usize,
+    read: impl Fn(&B256) -> Option<T>,
+    size: impl Fn(&T) -> usize,
+) -> Vec<T> {
+    let mut items = Vec::new();
+    let mut bytes = 0;
+    let mut seen = HashSet::with_capacity(hashes.len());
+    for hash in hashes.iter().filter(|hash| seen.insert(**hash)) {
+        let Some(item) = read(hash).filter(|item| size(item) <= MOST_ITEM_BYTES) else { continue };
+        bytes += size(&item);
+        if bytes > SOFT_RESPONSE_BYTES && !items.is_empty() {
+            break;
+        }
+        items.push(item);
+        if items.len() == most {
+            break;
+        }
+    }
+    items
+}
+
+/// A value at each question's position, the empty string where it is not held.
+fn look_up(access: &dyn ChainAccess, hashes: &[B256]) -> Vec<Bytes> {
+    let mut values = Vec::with_capacity(hashes.len().min(MAX_LOOKUPS));
+    let mut bytes = 0;
+    let mut some = false;
+    for hash in hashes.iter().take(MAX_LOOKUPS) {
+        let value = access.preimage(hash).filter(|value| value.len() <= MOST_ITEM_BYTES).unwrap_or_default();
+        bytes += value.len() + ITEM_OVERHEAD;
+        if bytes > SOFT_RESPONSE_BYTES && some {
+            break;
+        }
+        some |= !value.is_empty();
+        values.push(value);
+    }
+    values
+}

@@ -1,0 +1,433 @@
+//! The task of one session. Three loops run side by side in it, joined by channels, so that none waits for another:
+//!
+//! ```text
+//!   peer ──► router ──► whoever asked, events      router: reads, owns the queues of open requests
+//!              │  └───► server ─┐                  server: answers the peer, one request at a time
+//!   handle ────┴──► writer ◄────┴──► peer          writer: sends; a peer that takes nothing is let go
+//! ```
+
+use std::{
+    future::poll_fn,
+    sync::{Arc, Mutex, atomic::Ordering},
+    task::Poll,
+    time::Duration,
+};
+
+use alloy_primitives::B256;
+use rushlight_p2p::{DisconnectReason, Message, MessageSender, Peer, ProtocolError, ProtocolStream};
+use tokio::sync::{Notify, Semaphore, mpsc};
+
+use super::{
+    Session, Shared,
+    breach::{Breach, Why},
+    handshake::{self, HandshakeError, STATUS_TIMEOUT},
+    inbound::{self, Inbound},
+    known::Known,
+    lock,
+    queue::{MAX_OPEN, Open, Queues},
+    request::{Answer, KINDS, Kind, RequestError},
+};
+use crate::{
+    SessionEvent,
+    protocol::Inner,
+    serve::{self, Asked},
+    v28::{Message28, Status, message_name},
+};
+
+/// A peer's requests that wait to be served. A peer like this node never has more under way, so two of them that ask each
+/// other for all they may still read each other's answers. Of the greatest size they take 1.6 MB.
+const SERVE_QUEUE: usize = KINDS * MAX_OPEN;
+/// Transactions and NewBlock that wait to go out: a peer that is slower than this misses some. At 2 MiB at most a message
+/// of transactions it bounds what a slow peer costs.
+const GOSSIP_QUEUE: usize = 8;
+/// Messages up to this size are decoded and checked where they arrive, which takes a fraction of a millisecond; larger
+/// ones off the async threads.
+const INLINE_BYTES: usize = 64 * 1024;
+/// A peer that takes nothing for this long is let go: as long as go-ethereum's p2p waits for a frame.
+const SEND_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How a session ends.
+enum End {
+    /// The connection is gone, or either side asked for the end.
+    Closed,
+    /// The peer takes nothing.
+    Stalled,
+    /// The peer broke the protocol.
+    Breach(Breach),
+    /// Our own reading failed.
+    Internal,
+}
+
+impl End {
+    /// What the peer did where it broke the protocol.
+    fn breach(&self) -> Option<String> {
+        match self {
+            Self::Breach(breach) => Some(breach.to_string()),
+            _ => None,
+        }
+    }
+}
+
+impl From<Breach> for End {
+    fn from(breach: Breach) -> Self {
+        Self::Breach(breach)
+    }
+}
+
+/// Speaks with one peer from Status to the end.
+pub(crate) async fn run(inner: Arc<Inner>, peer: Peer, mut stream: ProtocolStream) -> Result<(), ProtocolError> {
+    let ours = off_thread({
+        let inner = Arc::clone(&inner);
+        move || inner.status()
+    });
+    let Some(ours) = ours.await else { return result(&peer, End::Internal) };
+    let theirs = match handshake::exchange(&mut stream, &ours).await {
+        Ok(theirs) => theirs,
+        Err(error) => return refused(&inner, &peer, error).await,
+    };
+    let (end, mut leaving) = session(&inner, &peer, stream, theirs).await;
+    leaving.event = Some(SessionEvent::Left { id: peer.id(), breach: end.breach() });
+    // First the peer and the log, then those who may be slow to listen.
+    let ended = result(&peer, end);
+    leaving.tell().await;
+    ended
+}
+
+/// A peer that does not get as far as a session.
+async fn refused(inner: &Inner, peer: &Peer, error: HandshakeError) -> Result<(), ProtocolError> {
+    match error {
+        HandshakeError::Closed => Ok(()),
+        HandshakeError::Silent => {
+            let message = format!("no Status within {} s", STATUS_TIMEOUT.as_secs());
+            tracing::debug!(peer = %peer.id(), address = %peer.remote_addr(), "{message}");
+            Err(ProtocolError { reason: DisconnectReason::PingTimeout, message })
+        }
+        HandshakeError::Mismatch(mismatch) => {
+            tracing::warn!(
+                peer = %peer.id(), address = %peer.remote_addr(), client = peer.client(), %mismatch,
+                "peer is of another chain"
+            );
+            Err(ProtocolError { reason: DisconnectReason::SubprotocolError, message: mismatch.to_string() })
+        }
+        HandshakeError::Breach(breach) => {
+            let left = SessionEvent::Left { id: peer.id(), breach: Some(breach.to_string()) };
+            let ended = result(peer, End::Breach(breach));
+            Leaving::new(inner, left).tell().await;
+            ended
+        }
+    }
+}
+
+/// The log and the reason that an end has.
+fn result(peer: &Peer, end: End) -> Result<(), ProtocolError> {
+    let (reason, message) = match end {
+        End::Closed => return Ok(()),
+        End::Stalled => {
+            let message = format!("took nothing for {} s", SEND_TIMEOUT.as_secs());
+            tracing::info!(peer = %peer.id(), address = %peer.remote_addr(), "peer {message}");
+            (DisconnectReason::PingTimeout, message)
+        }
+        End::Breach(breach) => {
+            tracing::warn!(
+                peer = %peer.id(), address = %peer.remote_addr(), client = peer.client(),
+                message_id = format_args!("{:#04x}", breach.message_id),
+                message_name = message_name(breach.message_id), why = %breach.why, "breach of protocol"
+            );
+            (breach.reason(), breach.to_string())
+        }
+        End::Internal => (DisconnectReason::SubprotocolError, "internal error".to_owned()),
+    };
+    // At once, whoever may still have to hear of it.
+    peer.disconnect(reason);
+    Err(ProtocolError { reason, message })
+}
+
+/// Runs the session proper.
+async fn session(inner: &Arc<Inner>, peer: &Peer, stream: ProtocolStream, status: Status) -> (End, Leaving) {
+    let (gossip, gossip_queue) = mpsc::channel(GOSSIP_QUEUE);
+    let channels: [_; KINDS] = std::array::from_fn(|_| mpsc::channel(1));
+    let mut senders = Vec::with_capacity(KINDS);
+    let commands = channels.map(|(sender, receiver)| {
+        senders.push(sender);
+        receiver
+    });
+    let mut known = Known::new();
+    known.add_block(status.best);
+    let session = Session {
+        shared: Arc::new(Shared {
+            peer: peer.clone(),
+            claim: Mutex::new((status.best, status.td)),
+            status,
+            known: Mutex::new(known),
+            accept_transactions: Arc::clone(&inner.config.accept_transactions),
+            abandoned: Notify::new(),
+        }),
+        commands: std::array::from_fn(|kind| senders[kind].clone()),
+        gossip,
+    };
+    let leaving = Leaving::new(inner, SessionEvent::Left { id: peer.id(), breach: None });
+    let _member = inner.join(&session);
+
+    // Each open request is one message, so requests always find room.
+    let (requests, request_queue) = mpsc::channel(KINDS * MAX_OPEN);
+    // One answer goes out while the next is read.
+    let (answers, answer_queue) = mpsc::channel(1);
+    let (serve, serve_queue) = mpsc::channel(SERVE_QUEUE);
+    let writer = write(stream.sender(), request_queue, answer_queue, gossip_queue);
+    let server = answer(Arc::clone(inner), session.clone(), serve_queue, answers);
+    let router = Router {
+        events: inner.config.events.clone(),
+        pending_event: Some(SessionEvent::Joined(session.clone())),
+        session,
+        stream,
+        commands,
+        queues: Queues::default(),
+        requests,
+        serve,
+        pending_asked: None,
+    };
+    let end = tokio::select! {
+        end = router.route() => end,
+        end = server => end,
+        end = writer => end,
+    };
+    (end, leaving)
+}
+
+/// Tells that a session is over, whichever way it ends: also where its future is dropped.
+struct Leaving {
+    events: mpsc::Sender<SessionEvent>,
+    event: Option<SessionEvent>,
+}
+
+impl Leaving {
+    fn new(inner: &Inner, event: SessionEvent) -> Self {
+        Self { events: inner.config.events.clone(), event: Some(event) }
+    }
+
+    async fn tell(mut self) {
+        // Taken only once there is room: until then the event is still this guard's to tell.
+        if let Ok(room) = self.events.clone().reserve().await
+            && let Some(event) = self.event.take()
+        {
+            room.send(event);
+        }
+        self.event = None;
+    }
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        let Some(event) = self.event.take() else { return };
+        if let Err(mpsc::error::TrySendError::Full(event)) = self.events.try_send(event)
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let events = self.events.clone();
+            runtime.spawn(async move { events.send(event).await });
+        }
+    }
+}
+
+/// Reads the peer, and routes.
+struct Router {
+    session: Session,
+    stream: ProtocolStream,
+    commands: [mpsc::Receiver<Open>; KINDS],
+    queues: Queues,
+    requests: mpsc::Sender<Message28>,
+    events: mpsc::Sender<SessionEvent>,
+    serve: mpsc::Sender<Asked>,
+    /// While an event or a request finds no room, nothing more is read: the peer is held up, and nobody else.
+    pending_event: Option<SessionEvent>,
+    pending_asked: Option<Asked>,
+}
+
+impl Router {
+    async fn route(mut self) -> End {
+        // Room is reserved through clones, so that `self` is free where it is filled.
+        let (events, serve) = (self.events.clone(), self.serve.clone());
+        loop {
+            let reads = self.pending_event.is_none() && self.pending_asked.is_none();
+            let ready = self.queues.ready();
+            tokio::select! {
+                room = events.reserve(), if self.pending_event.is_some() => {
+                    // Where nobody listens any more the event is dropped.
+                    if let (Some(event), Ok(room)) = (self.pending_event.take(), room) {
+                        room.send(event);
+                    }
+                }
+                room = serve.reserve(), if self.pending_asked.is_some() => match (self.pending_asked.take(), room) {
+                    (Some(asked), Ok(room)) => room.send(asked),
+                    _ => return End::Closed,
+                },
+                message = self.stream.recv(), if reads => match message {
+                    None => return End::Closed,
+                    Some(message) => if let Err(end) = self.receive(message).await {
+                        return end;
+                    },
+                },
+                open = next_command(&mut self.commands, ready) => self.ask(open),
+                () = self.session.shared.abandoned.notified() => {}
+            }
+        }
+    }
+
+    /// Sends a request that somebody still waits for, or refuses it.
+    fn ask(&mut self, open: Open) {
+        if open.reply.is_closed() {
+            return;
+        }
+        match self.requests.try_reserve() {
+            Ok(room) if !self.queues.is_busy(open.question.kind()) => {
+                room.send(open.question.message());
+                self.queues.push(open);
+            }
+            // A receiver that is gone meanwhile wants no answer.
+            _ => drop(open.reply.send(Err(RequestError::Busy))),
+        }
+    }
+
+    /// Checks a message and acts on it.
+    async fn receive(&mut self, Message { id, payload }: Message) -> Result<(), End> {
+        let mut open = None;
+        if let Some(kind) = Kind::answered_by(id) {
+            // Looked at before the answer is decoded: what nobody asked for costs no work.
+            open = Some(self.queues.oldest(kind).ok_or_else(|| Breach::new(id, Why::NothingOpen))?);
+        }
+        let (question, reply) = open.map(|open| (open.question, open.reply)).unzip();
+        let inbound = if payload.len() <= INLINE_BYTES {
+            inbound::read(id, &payload, question.as_ref())?
+        } else {
+            let read = off_thread(move || inbound::read(id, &payload, question.as_ref()));
+            read.await.ok_or(End::Internal)??
+        };
+        let shared = &self.session.shared;
+        match inbound {
+            Inbound::Asked(asked) => match self.serve.try_send(asked) {
+                Ok(()) => {}
+                Err(mpsc::error::TrySendError::Full(asked)) => self.pending_asked = Some(asked),
+                Err(mpsc::error::TrySendError::Closed(_)) => return Err(End::Closed),
+            },
+            Inbound::Answer(answer) => {
+                if let Answer::Blocks(blocks) = &answer {
+                    let mut known = lock(&shared.known);
+                    blocks.iter().for_each(|block| known.add_block(block.hash()));
+                }
+                if reply.is_some_and(|reply| reply.send(Ok(answer)).is_err()) {
+                    tracing::debug!(peer = %self.session.id(), message = message_name(id), "answer comes too late");
+                }
+            }
+            Inbound::NewBlock { hash, block, td } => {
+                shared.claims(hash, td);
+                self.tell(SessionEvent::NewBlock { session: self.session.clone(), block, td });
+            }
+            Inbound::Transactions(received) => {
+                let (mut hashes, repeated) = note_transactions(&mut lock(&shared.known), received);
+                if !shared.accept_transactions.load(Ordering::Relaxed) {
+                    hashes.clear();
+                }
+                if !hashes.is_empty() || repeated > 0 {
+                    self.tell(SessionEvent::Transactions { session: self.session.clone(), hashes, repeated });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends an event, now or as soon as there is room.
+    fn tell(&mut self, event: SessionEvent) {
+        if let Err(mpsc::error::TrySendError::Full(event)) = self.events.try_send(event) {
+            self.pending_event = Some(event);
+        }
+    }
+}
+
+/// Remembers what the peer sent: what it had not sent before, and how many it had.
+fn note_transactions(known: &mut Known, received: Vec<B256>) -> (Vec<B256>, usize) {
+    let count = received.len();
+    let mut hashes = received;
+    hashes.retain(|hash| !known.received_transaction(*hash));
+    let repeated = count - hashes.len();
+    (hashes, repeated)
+}
+
+/// The next request of any type that has a place. Never ends: the session itself holds a sender of each.
+async fn next_command(commands: &mut [mpsc::Receiver<Open>; KINDS], ready: [bool; KINDS]) -> Open {
+    poll_fn(|context| {
+        for (commands, _) in commands.iter_mut().zip(ready).filter(|(_, ready)| *ready) {
+            if let Poll::Ready(Some(open)) = commands.poll_recv(context) {
+                return Poll::Ready(open);
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// Answers the peer's requests, one at a time: so its own reading of answers is what limits how fast it is served.
+async fn answer(
+    inner: Arc<Inner>,
+    session: Session,
+    mut queue: mpsc::Receiver<Asked>,
+    answers: mpsc::Sender<Message28>,
+) -> End {
+    while let Some(asked) = queue.recv().await {
+        // Fair and first come, first served: a session waits behind each other one at most once.
+        let Ok(turn) = inner.serving.acquire().await else { return End::Closed };
+        let access = Arc::clone(&inner.config.access);
+        let Some(answer) = off_thread(move || serve::answer(&*access, &asked)).await else { return End::Internal };
+        if let Message28::Blocks(blocks) = &answer {
+            blocks.0.iter().for_each(|block| session.mark_block_known(block.hash()));
+        }
+        drop(turn);
+        if answers.send(answer).await.is_err() {
+            return End::Closed;
+        }
+    }
+    End::Closed
+}
+
+/// Sends what the others have to say: questions first, as somebody waits for each; news last.
+async fn write(
+    sender: MessageSender,
+    mut requests: mpsc::Receiver<Message28>,
+    mut answers: mpsc::Receiver<Message28>,
+    mut gossip: mpsc::Receiver<Message28>,
+) -> End {
+    loop {
+        let message = tokio::select! {
+            biased;
+            Some(message) = requests.recv() => message,
+            Some(message) = answers.recv() => message,
+            Some(message) = gossip.recv() => message,
+            else => return End::Closed,
+        };
+        let (id, payload) = message.encode();
+        match tokio::time::timeout(SEND_TIMEOUT, sender.send(id, payload)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return End::Closed,
+            Err(_) => return End::Stalled,
+        }
+    }
+}
+
+/// Runs what blocks, or takes long, on a thread for that. `None` where it panicked, which is logged.
+async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(value) => Some(value),
+        Err(error) => {
+            if error.is_panic() {
+                tracing::error!(%error, "a session's work off the async threads failed");
+            }
+            None
+        }
+    }
+}
+
+/// Requests of all sessions together that are read from disk at the same time: more threads would only queue there.
+pub(crate) const SERVING_AT_ONCE: usize = 8;
+
+/// Whose turn it is to read.
+pub(crate) fn serving_turns() -> Semaphore {
+    Semaphore::new(SERVING_AT_ONCE)
+}

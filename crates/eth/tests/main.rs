@@ -1,0 +1,3 @@
+//! Sessions joined without a network, on virtual time.
+
+mod suite;

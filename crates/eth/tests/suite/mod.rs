@@ -1,0 +1,10 @@
+mod blocks;
+mod breaches;
+mod info;
+mod logs;
+mod requests;
+mod serving;
+mod status;
+mod stress;
+mod support;
+mod transactions;
