@@ -6,8 +6,9 @@ use alloy_consensus::{
 };
 use alloy_primitives::U256;
 use rushlight_chain::{
-    SealedHeader, header,
+    SealedHeader,
     block::{Body, RawBlock},
+    header,
 };
 
 use crate::ClientError;

@@ -1,7 +1,10 @@
 //! Why the light node cannot answer.
 
 use alloy_primitives::B256;
-use rushlight_odr::{NodeError, Unavailable, Wanted, trie::WalkError};
+use rushlight_odr::{
+    Unavailable, Wanted,
+    trie::{NodeError, WalkError},
+};
 
 /// Why a query has no answer. The texts of the first five are geth's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -108,7 +108,7 @@ impl LightNode {
         let retriever = Retriever::new(peers.clone(), verified, config.retriever);
         let (events, inbox) = mpsc::channel(EVENTS);
         let sync = SyncService::spawn(SyncConfig {
-            sink: Arc::new(HeaderSink::new(chain.clone())),
+            sink: Arc::new(HeaderSink(chain.clone())),
             peers: peers.clone(),
             events: inbox,
             clock,

@@ -211,12 +211,7 @@ impl VerifiedStore {
         }
         // Entries of this very batch are not on disk yet, so eviction stops at the last one written before.
         while size > config.disk && oldest < disk.next {
-            let step = store.scan(
-                Column::VerifiedOrder,
-                &oldest.to_be_bytes(),
-                Direction::Forward,
-                EVICTION_STEP,
-            )?;
+            let step = store.scan(Column::VerifiedOrder, &oldest.to_be_bytes(), Direction::Forward, EVICTION_STEP)?;
             if step.is_empty() {
                 oldest = disk.next;
             }

@@ -10,8 +10,10 @@ pub const MAX_IN_FLIGHT: usize = 4;
 
 /// Assumed of a peer that has not answered anything yet; a usual round trip across an ocean.
 const UNKNOWN_LATENCY: f64 = 0.2;
-/// Weight of the newest measurement in the moving averages.
-const NEWEST: f64 = 0.25;
+/// Weight of the newest measurement in the moving average of latencies.
+const NEWEST_LATENCY: f64 = 0.25;
+/// … and in the estimates of what is served: a peer that does not hold a kind of thing is known after a few answers.
+const NEWEST_SERVED: f64 = 0.5;
 /// The estimate never falls below this, so that a peer that begins to serve is found out again.
 const LEAST_SERVED: f64 = 0.02;
 
@@ -64,7 +66,7 @@ impl Record {
         self.in_flight = self.in_flight.saturating_sub(1);
         if let Some(took) = took {
             let took = took.as_secs_f64();
-            self.latency = Some(self.latency.map_or(took, |old| old + NEWEST * (took - old)));
+            self.latency = Some(self.latency.map_or(took, |old| old + NEWEST_LATENCY * (took - old)));
         }
     }
 
@@ -72,7 +74,7 @@ impl Record {
         if asked > 0 {
             let share = held.min(asked) as f64 / asked as f64;
             let estimate = &mut self.serves[kind as usize];
-            *estimate = (*estimate + NEWEST * (share - *estimate)).max(LEAST_SERVED);
+            *estimate = (*estimate + NEWEST_SERVED * (share - *estimate)).max(LEAST_SERVED);
         }
     }
 

@@ -17,8 +17,8 @@ use rushlight_p2p::{DisconnectReason, PeerId};
 use tokio::{sync::watch, time::Instant};
 use tracing::{debug, info, warn};
 
-pub use choice::{Kind, MAX_IN_FLIGHT};
 use choice::Record;
+pub use choice::{Kind, MAX_IN_FLIGHT};
 use penalty::Standing;
 pub use penalty::{AFTER_BAN, BAN_BELOW, BAN_TIME, HEAL_PER_SECOND, Penalty};
 pub use remote::Remote;

@@ -27,7 +27,7 @@ use crate::{
     source::{Asked, Why},
 };
 
-/// Questions under way at most; callers beyond wait in the channel. An item takes some hundred bytes.
+/// Questions under way beyond which callers wait in the channel. An item takes some hundred bytes.
 const MAX_ITEMS: usize = 16_384;
 /// The shortest time that a peer is waited for before the next one is asked beside it.
 const MIN_PATIENCE: Duration = Duration::from_millis(500);
@@ -36,11 +36,10 @@ const LATENCIES: u32 = 4;
 /// How long a peer is left alone that still owes answers.
 const REST: Duration = Duration::from_millis(500);
 
-/// A caller's question.
+/// A caller's questions. They come in one piece, so that they go out in as few messages as can be.
 #[derive(Debug)]
 pub(super) struct Command {
-    pub(super) question: Question,
-    pub(super) reply: oneshot::Sender<Reply>,
+    pub(super) questions: Vec<(Question, oneshot::Sender<Reply>)>,
     pub(super) since: Instant,
 }
 
@@ -110,7 +109,12 @@ impl<R: Remote> Distributor<R> {
     }
 
     fn accept(&mut self, command: Command) {
-        let Command { question, reply, since } = command;
+        for (question, reply) in command.questions {
+            self.accept_one(question, reply, command.since);
+        }
+    }
+
+    fn accept_one(&mut self, question: Question, reply: oneshot::Sender<Reply>, since: Instant) {
         let key = question.key();
         // Another caller's answer may have come since this one looked.
         if let Key::Preimage(hash) = key
@@ -231,9 +235,9 @@ impl<R: Remote> Distributor<R> {
         if let Some(lead) = self.items.get(&first).map(|item| item.question.clone()) {
             let room = lead.batch_limit() - 1;
             let fits = |key: &&Key| {
-                self.items.get(key).is_some_and(|item| {
-                    lead.batches_with(&item.question) && item.may_ask(&peer) && !item.patient()
-                })
+                self.items
+                    .get(key)
+                    .is_some_and(|item| lead.batches_with(&item.question) && item.may_ask(&peer) && !item.patient())
             };
             keys.extend(self.queue.iter().filter(fits).take(room));
         }
@@ -282,7 +286,11 @@ impl<R: Remote> Distributor<R> {
             RequestError::Timeout => {
                 self.peers.ended(&peer, Some(took));
                 let first = questions.first().map(|question| question.wanted().to_string()).unwrap_or_default();
-                let why = format!("no answer within {:.1} s to {} questions ({first}, …)", took.as_secs_f64(), questions.len());
+                let why = format!(
+                    "no answer within {:.1} s to {} questions ({first}, …)",
+                    took.as_secs_f64(),
+                    questions.len()
+                );
                 self.peers.penalise(&peer, Penalty::LookupTimeout, &why);
                 Some(Why::TimedOut)
             }
@@ -290,8 +298,8 @@ impl<R: Remote> Distributor<R> {
                 self.peers.ended(&peer, None);
                 Some(Why::Gone)
             }
-            // It was not asked: it stays one that can be.
-            _ => {
+            // It was not asked: it stays one that can be. (TooLarge cannot be: batches keep to the same limits.)
+            RequestError::Busy | RequestError::TooLarge { .. } => {
                 self.peers.ended(&peer, None);
                 self.peers.rest(&peer, REST);
                 let rested = Instant::now() + REST;

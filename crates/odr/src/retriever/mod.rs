@@ -4,7 +4,11 @@ mod bodies;
 mod distributor;
 mod item;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use alloy_consensus::EMPTY_OMMER_ROOT_HASH;
 use alloy_primitives::{B256, Bytes, KECCAK256_EMPTY};
@@ -82,32 +86,53 @@ impl Retriever {
         self.bodies.get(block)
     }
 
-    async fn ask(&self, question: Question) -> Reply {
-        let wanted = question.wanted();
+    /// Asks for all of `questions`; the replies stand by position.
+    async fn ask(&self, questions: Vec<Question>) -> Vec<Reply> {
         let since = Instant::now();
-        let (reply, answer) = oneshot::channel();
-        let sent = self.commands.send(Command { question, reply, since }).await;
-        match (sent, answer.await) {
-            (Ok(()), Ok(reply)) => reply,
-            // The distributor has ended, as the runtime does.
-            _ => Err(Unavailable { missing: vec![wanted], asked: Vec::new(), waited: since.elapsed() }),
-        }
+        let wanted: Vec<_> = questions.iter().map(Question::wanted).collect();
+        let (questions, answers): (Vec<_>, Vec<_>) = questions
+            .into_iter()
+            .map(|question| {
+                let (reply, answer) = oneshot::channel();
+                ((question, reply), answer)
+            })
+            .unzip();
+        // If this fails the distributor has ended, as the runtime does; then the answers fail too.
+        let _ = self.commands.send(Command { questions, since }).await;
+        let gone = |one| Err(Unavailable { missing: vec![one], asked: Vec::new(), waited: since.elapsed() });
+        join_all(answers)
+            .await
+            .into_iter()
+            .zip(wanted)
+            .map(|(reply, one)| reply.unwrap_or_else(|_| gone(one)))
+            .collect()
+    }
+
+    async fn ask_one(&self, question: Question) -> Reply {
+        let wanted = question.wanted();
+        let nothing = Unavailable { missing: vec![wanted], asked: Vec::new(), waited: Duration::ZERO };
+        self.ask(vec![question]).await.pop().unwrap_or(Err(nothing))
     }
 
     async fn fetch_preimages(&self, wanted: Vec<Wanted>) -> Result<Vec<Bytes>, Unavailable> {
         let since = Instant::now();
         let mut found: HashMap<B256, Bytes> = HashMap::with_capacity(wanted.len());
-        let mut missing: HashMap<B256, Wanted> = HashMap::new();
+        let (mut missing, mut seen) = (Vec::new(), HashSet::new());
         let hashes: Vec<_> = wanted.iter().map(|one| one.hash).collect();
         for (one, held) in wanted.iter().zip(self.store.get_many(&hashes)) {
             match trivial(&one.hash).or(held) {
                 Some(bytes) => _ = found.insert(one.hash, bytes),
-                None => _ = missing.insert(one.hash, one.clone()),
+                None if seen.insert(one.hash) => missing.push(one.clone()),
+                None => {}
             }
         }
-        let asked = missing.into_values().map(|one| async move { (one.hash, self.ask(Question::Preimage(one)).await) });
+        let hashes: Vec<B256> = missing.iter().map(|one: &Wanted| one.hash).collect();
+        let replies = match missing.is_empty() {
+            true => Vec::new(),
+            false => self.ask(missing.into_iter().map(Question::Preimage).collect()).await,
+        };
         let mut failure: Option<Unavailable> = None;
-        for (hash, reply) in join_all(asked).await {
+        for (hash, reply) in hashes.into_iter().zip(replies) {
             match reply {
                 Ok(Answer::Preimage(bytes)) => _ = found.insert(hash, bytes),
                 Ok(Answer::Block(_)) => {}
@@ -130,7 +155,7 @@ impl Retriever {
             return Ok(body);
         }
         let since = Instant::now();
-        let body = match self.ask(Question::Block(header.clone())).await {
+        let body = match self.ask_one(Question::Block(header.clone())).await {
             Ok(Answer::Block(body)) => body,
             Ok(Answer::Preimage(_)) => return Err(self.no_body(&header, since, None)),
             // Nobody was there to be asked: look-ups would wait for just as long.

@@ -8,8 +8,8 @@ mod node;
 
 use alloy_primitives::{B256, Bytes};
 use alloy_trie::EMPTY_ROOT_HASH;
-use node::{Child, Node, Path};
 pub use node::NodeError;
+use node::{Child, Node, Path};
 
 use crate::{Source, Unavailable, Wanted, What};
 
@@ -79,16 +79,16 @@ pub async fn get(source: &(impl Source + ?Sized), root: B256, key: &[u8], what: 
 /// Reads a whole trie of indexed items (transactions, receipts): every key with its value, in the order of the keys'
 /// nibbles. One turn a level, all nodes of a level asked for together.
 pub async fn all(source: &(impl Source + ?Sized), root: B256, what: What) -> Result<Vec<(Bytes, Bytes)>, WalkError> {
-    let mut entries = Vec::new();
     if root == EMPTY_ROOT_HASH {
-        return Ok(entries);
+        return Ok(Vec::new());
     }
+    let mut entries = Vec::new();
     let mut size = 0;
     let mut level: Vec<(B256, Vec<u8>)> = vec![(root, Vec::new())];
     while !level.is_empty() {
         let wanted: Vec<_> = level.iter().map(|(hash, _)| Wanted::new(*hash, what)).collect();
         let nodes = source.preimages(wanted).await?;
-        size += nodes.iter().map(Bytes::len).sum::<usize>();
+        size += nodes.iter().map(|raw| raw.len()).sum::<usize>();
         if size > MAX_WHOLE_TRIE {
             return Err(WalkError::TooLarge { root, limit: MAX_WHOLE_TRIE });
         }
