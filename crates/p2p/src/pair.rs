@@ -9,7 +9,9 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::{
     id::PeerId,
-    protocol::{Incoming, Message, MessageSender, Outgoing, Peer, PeerState, ProtocolStream, QUEUE_BYTES, QUEUE_MESSAGES},
+    protocol::{
+        Incoming, Message, MessageSender, Outgoing, Peer, PeerState, ProtocolStream, QUEUE_BYTES, QUEUE_MESSAGES,
+    },
     wire::DisconnectReason,
 };
 
