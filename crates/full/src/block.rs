@@ -1,0 +1,97 @@
+//! One block: its parts against its header, then what executing it gives against its header.
+
+use std::sync::Arc;
+
+use alloy_consensus::{Header, ReceiptEnvelope, TxEnvelope};
+use alloy_eips::eip2718::Encodable2718;
+use alloy_primitives::{Address, B256};
+use rushlight_chain::{ChainSpec, Consensus, RawBlock, SealedHeader, clique, verify_body};
+
+use crate::error::{InsertError, Refusal, Rule};
+use crate::execute::{ExecuteError, Input, execute};
+use crate::nodes::Nodes;
+use crate::rules::Rules;
+use crate::state::{Ancestors, State, StateError};
+use crate::tries::list_root;
+
+/// A block whose parts decode and belong together.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    pub(crate) raw: RawBlock,
+    pub(crate) header: SealedHeader,
+    pub(crate) transactions: Vec<TxEnvelope>,
+    pub(crate) uncles: Vec<SealedHeader>,
+}
+
+impl Checked {
+    /// Decodes a block's parts and compares the body with the header.
+    pub(crate) fn new(raw: RawBlock) -> Result<Checked, InsertError> {
+        // Where not even the header decodes its number is unknown.
+        let header = raw.decode_header().map_err(|error| Refusal::from(error).at(raw.hash(), 0))?;
+        let body = raw.body();
+        verify_body(&header, &body).map_err(|error| Refusal::from(error).of(&header))?;
+        let transactions = body.decode_transactions().map_err(|error| Refusal::from(error).of(&header))?;
+        let uncles = body.decode_uncle_headers().map_err(|error| Refusal::from(error).of(&header))?;
+        Ok(Checked { raw, header, transactions, uncles })
+    }
+}
+
+/// Executes a block on its parent's state and compares everything that its header says of the outcome. What the block
+/// adds to the tries is in `nodes` then; of a refused one too, for the caller to drop.
+pub(crate) fn verify(
+    spec: &ChainSpec,
+    nodes: &Arc<Nodes>,
+    block: &Checked,
+    parent_root: B256,
+    ancestors: &Ancestors<'_>,
+) -> Result<Vec<ReceiptEnvelope>, InsertError> {
+    let header = &block.header;
+    let rules = Rules::at(spec, header.number, header.timestamp).map_err(|fork| InsertError::NotSupported {
+        hash: header.hash(),
+        number: header.number,
+        fork,
+    })?;
+    let uncles: Vec<Header> = block.uncles.iter().map(|uncle| uncle.inner().clone()).collect();
+    let beneficiary = beneficiary(spec, header)?;
+    let input = Input { header, transactions: &block.transactions, uncles: &uncles, beneficiary };
+    let mut state = State::new(nodes.clone(), parent_root, ancestors);
+    let outcome = execute(&rules, &input, &mut state).map_err(|error| match error {
+        ExecuteError::Bad(refusal) => refusal.of(header),
+        ExecuteError::Local(error) => error.into(),
+    })?;
+    let receipts: Vec<_> = outcome.receipts.iter().map(Encodable2718::encoded_2718).collect();
+    let receipts_root = list_root(nodes, &receipts).map_err(StateError::from)?;
+    // The state last, since a wrong root says least of what went wrong.
+    let refusal = if outcome.gas_used != header.gas_used {
+        Refusal::new(Rule::GasUsed, outcome.gas_used, header.gas_used)
+    } else if outcome.bloom != header.logs_bloom {
+        Refusal::new(Rule::LogsBloom, outcome.bloom, header.logs_bloom)
+    } else if receipts_root != header.receipts_root {
+        Refusal::new(Rule::ReceiptsRoot, receipts_root, header.receipts_root)
+    } else if outcome.state_root != header.state_root {
+        Refusal::new(Rule::StateRoot, outcome.state_root, header.state_root)
+    } else {
+        // The root was compared with the body; this is for the nodes.
+        list_root(nodes, &block.raw.transactions).map_err(StateError::from)?;
+        return Ok(outcome.receipts);
+    };
+    Err(refusal.of(header))
+}
+
+/// Who gets a block's fees and reward.
+fn beneficiary(spec: &ChainSpec, header: &SealedHeader) -> Result<Address, InsertError> {
+    match spec.consensus {
+        Consensus::Ethash => Ok(header.beneficiary),
+        // Clique's beneficiary field holds votes.
+        Consensus::Clique { .. } => {
+            clique::recover_signer(header).map_err(|error| Refusal::seal(&error.into(), Rule::Seal).of(header))
+        }
+    }
+}
+
+/// The RLP list of receipts in the form of `eth`'s messages and of era1 files.
+pub(crate) fn encode_receipts(receipts: &[ReceiptEnvelope]) -> Vec<u8> {
+    let mut out = Vec::new();
+    alloy_rlp::encode_list(receipts, &mut out);
+    out
+}

@@ -1,0 +1,155 @@
+//! A block's transactions and rewards, on the state of its parent.
+//!
+//! The EVM is `alloy-evm`'s; the loop around it is ours, because its block executor knows neither the roots in
+//! receipts before Byzantium, nor clique's missing rewards, and moves the DAO's money after the transactions instead of
+//! before them. Rules: Yellow Paper sections 4.3, 6 and 11; EIP-2, EIP-150, EIP-155, EIP-161, EIP-170, EIP-649,
+//! EIP-658, EIP-779, EIP-1234, EIP-1559, EIP-2929 and EIP-2930.
+
+use alloy_consensus::transaction::SignerRecoverable;
+use alloy_consensus::{Eip658Value, Header, Receipt, ReceiptEnvelope, Transaction, TxEnvelope};
+use alloy_evm::block::calc;
+use alloy_evm::eth::dao_fork::{DAO_HARDFORK_ACCOUNTS, DAO_HARDFORK_BENEFICIARY};
+use alloy_evm::{EthEvmFactory, Evm, EvmEnv, EvmFactory, FromRecoveredTx};
+use alloy_primitives::{Address, B256, Bloom, U256};
+use revm::context::result::{EVMError, ExecutionResult};
+use revm::context::{BlockEnv, CfgEnv, TxEnv};
+use revm::primitives::hardfork::SpecId;
+use revm::{Database, DatabaseCommit};
+
+use crate::error::{Refusal, Rule};
+use crate::rules::Rules;
+use crate::state::{State, StateError};
+
+/// A block that is to be executed; its header and body agree already.
+#[derive(Debug)]
+pub(crate) struct Input<'a> {
+    pub(crate) header: &'a Header,
+    pub(crate) transactions: &'a [TxEnvelope],
+    pub(crate) uncles: &'a [Header],
+    /// Who gets fees and reward: the header's beneficiary, on a clique chain the signer.
+    pub(crate) beneficiary: Address,
+}
+
+/// What execution gave.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) receipts: Vec<ReceiptEnvelope>,
+    pub(crate) gas_used: u64,
+    pub(crate) bloom: Bloom,
+    pub(crate) state_root: B256,
+}
+
+/// Why a block was not executed to its end.
+#[derive(Debug)]
+pub(crate) enum ExecuteError {
+    /// The block breaks a rule.
+    Bad(Refusal),
+    /// Our own state failed us.
+    Local(StateError),
+}
+
+impl From<StateError> for ExecuteError {
+    fn from(error: StateError) -> Self {
+        ExecuteError::Local(error)
+    }
+}
+
+/// Executes `block` on `state` by `rules`. The header's claims are not compared here, but its gas limit holds.
+pub(crate) fn execute(rules: &Rules, block: &Input<'_>, state: &mut State<'_>) -> Result<Outcome, ExecuteError> {
+    if rules.dao {
+        move_dao_funds(state)?;
+    }
+    let mut receipts = Vec::with_capacity(block.transactions.len());
+    let mut gas_used = 0;
+    let mut bloom = Bloom::ZERO;
+    if !block.transactions.is_empty() {
+        let mut evm = EthEvmFactory::default().create_evm(&mut *state, environment(rules, block));
+        for (index, transaction) in block.transactions.iter().enumerate() {
+            let left = block.header.gas_limit - gas_used;
+            let result = transact(rules, &mut evm, index, transaction, left)?;
+            gas_used += result.tx_gas_used();
+            let success = result.is_success();
+            let status = if rules.spec.is_enabled_in(SpecId::BYZANTIUM) {
+                Eip658Value::Eip658(success)
+            } else {
+                Eip658Value::PostState(evm.db_mut().root()?)
+            };
+            let receipt = Receipt { status, cumulative_gas_used: gas_used, logs: result.into_logs() }.with_bloom();
+            bloom |= receipt.logs_bloom;
+            receipts.push(ReceiptEnvelope::from_typed(transaction.tx_type(), receipt));
+        }
+    }
+    if let Some(reward) = rules.reward {
+        pay_rewards(reward, block, state)?;
+    }
+    Ok(Outcome { receipts, gas_used, bloom, state_root: state.root()? })
+}
+
+fn environment(rules: &Rules, block: &Input<'_>) -> EvmEnv {
+    let header = block.header;
+    let block = BlockEnv {
+        number: U256::from(header.number),
+        beneficiary: block.beneficiary,
+        timestamp: U256::from(header.timestamp),
+        gas_limit: header.gas_limit,
+        basefee: header.base_fee_per_gas.unwrap_or_default(),
+        difficulty: header.difficulty,
+        prevrandao: None,
+        ..BlockEnv::default()
+    };
+    EvmEnv::new(CfgEnv::new_with_spec(rules.spec).with_chain_id(rules.chain_id), block)
+}
+
+fn transact<E>(
+    rules: &Rules,
+    evm: &mut E,
+    index: usize,
+    transaction: &TxEnvelope,
+    gas_left: u64,
+) -> Result<ExecutionResult<E::HaltReason>, ExecuteError>
+where
+    E: Evm<Tx = TxEnv, Error = EVMError<StateError>>,
+    E::DB: Database<Error = StateError> + DatabaseCommit,
+{
+    let bad =
+        |expected: String, got: String| ExecuteError::Bad(Refusal::new(Rule::Transaction { index }, expected, got));
+    // YP (eq. 58 of the Berlin version): what is left of the block's gas covers the transaction's limit.
+    if transaction.gas_limit() > gas_left {
+        return Err(bad(format!("a gas limit of at most {gas_left}"), transaction.gas_limit().to_string()));
+    }
+    // EIP-155 came with Spurious Dragon; a signature that binds the chain's id was none before.
+    if transaction.is_legacy() && transaction.chain_id().is_some() && !rules.replay_protection {
+        return Err(bad("a signature without chain id before EIP-155".into(), "one with chain id".into()));
+    }
+    // EIP-2, from Homestead on: only the lower half of s.
+    let sender = if rules.spec.is_enabled_in(SpecId::HOMESTEAD) {
+        transaction.recover_signer()
+    } else {
+        transaction.recover_signer_unchecked()
+    };
+    let sender = sender.map_err(|error| bad("a signature that recovers".into(), error.to_string()))?;
+    match evm.transact_commit(TxEnv::from_recovered_tx(transaction, sender)) {
+        Ok(result) => Ok(result),
+        Err(EVMError::Database(error)) => Err(ExecuteError::Local(error)),
+        Err(error) => Err(bad("a valid transaction".into(), error.to_string())),
+    }
+}
+
+/// Block and uncle rewards (YP section 11.3). They add up where beneficiaries coincide.
+fn pay_rewards(reward: u128, block: &Input<'_>, state: &mut State<'_>) -> Result<(), StateError> {
+    for uncle in block.uncles {
+        let share = calc::ommer_reward(reward, block.header.number, uncle.number);
+        state.add_balance(uncle.beneficiary, U256::from(share))?;
+    }
+    state.add_balance(block.beneficiary, U256::from(calc::block_reward(reward, block.uncles.len())))
+}
+
+/// EIP-779: before the fork block's transactions, what the DAO and its children hold goes to the refund contract.
+fn move_dao_funds(state: &mut State<'_>) -> Result<(), StateError> {
+    let mut total = U256::ZERO;
+    for address in DAO_HARDFORK_ACCOUNTS {
+        total += state.drain_balance(address)?;
+    }
+    // The refund contract's account comes to be even where there is nothing to move.
+    state.add_balance(DAO_HARDFORK_BENEFICIARY, total)
+}

@@ -1,0 +1,46 @@
+//! A full peer for development networks, private networks and tests: it executes blocks, keeps every state, serves
+//! whole, and can seal clique blocks of its own. It follows no live mainnet.
+//!
+//! ```text
+//!   node      a running peer: chain, sessions, sync, sealer
+//!   sealer    clique blocks of one's own: when, and what stands in them
+//!   access    the chain as peers, the node's reads and sync see it
+//!   import    chains from files: era1, and concatenated block RLP (`rlp_file`)
+//!   insert    a run of blocks: verified, executed, written, taken in
+//!   block     one block: its parts and its execution against its header
+//!   execute   transactions and rewards, on …
+//!   state     … the state of one root, over …
+//!   nodes     … everything by its hash, on disk (`tries`, `lookup`: what a block adds to it)
+//!   rules     which fork's rules a block is executed by
+//! ```
+//!
+//! Whatever comes in, from a file, a peer or the own sealer, takes the one way through [`FullChain::insert`]: header
+//! rules and seal, body, uncles, transactions, gas, bloom, receipts and state root are all checked, from Frontier to
+//! London. It is an archive: no state is ever forgotten, so any accepted block can be built on, and any answer proved.
+
+mod access;
+mod accumulator;
+mod block;
+mod chain;
+mod error;
+mod execute;
+mod import;
+mod insert;
+mod lookup;
+mod node;
+mod nodes;
+mod rlp_file;
+mod rules;
+mod sealer;
+mod state;
+mod tries;
+#[cfg(test)]
+mod vectors;
+
+pub use chain::{FullChain, FullConfig};
+pub use error::{BadBlock, InsertError, OpenError, Rule};
+pub use import::{ImportError, ImportFailure, ImportProgress, ImportSummary};
+pub use node::{FullNode, FullNodeConfig, StartError};
+pub use rlp_file::{MAX_BLOCK_BYTES, RlpFile, RlpFileError};
+pub use sealer::{CliqueSealer, DEFAULT_GAS_TARGET, SealerError, Turn};
+pub use state::StateError;
