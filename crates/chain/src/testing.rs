@@ -1,0 +1,153 @@
+//! Cheap proof of work, for tests and simulations only. No node takes it.
+//!
+//! Chains made here keep every rule of ethash chains but the work: the difficulty grows and falls, uncles have valid
+//! headers, and a seal can be right or wrong. Only the seal's rule is a toy's, one hash.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use alloy_consensus::Header;
+use alloy_consensus::constants::{EMPTY_OMMER_ROOT_HASH, EMPTY_ROOT_HASH};
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+
+use crate::block::{Body, RawBlock};
+use crate::rules::next_gas_limit;
+use crate::seal::{SealCheck, SealError, seal_hash};
+use crate::spec::{Activation, ChainSpec, Consensus, Fork, Forks};
+use crate::{SealedHeader, difficulty, header};
+
+/// A seal check that holds where the mix hash is Keccak-256 of the seal hash and `toy`.
+#[derive(Debug, Default)]
+pub struct ToySeal {
+    checked: AtomicU64,
+}
+
+impl ToySeal {
+    /// How many seals have been checked.
+    pub fn checked(&self) -> u64 {
+        self.checked.load(Ordering::Relaxed)
+    }
+}
+
+impl SealCheck for ToySeal {
+    fn check(&self, headers: &[SealedHeader]) -> Result<(), (usize, SealError)> {
+        for (index, header) in headers.iter().enumerate() {
+            self.checked.fetch_add(1, Ordering::Relaxed);
+            let expected = toy_mix(header);
+            if header.mix_hash != expected {
+                return Err((index, SealError::MixHash { expected, got: header.mix_hash }));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The mix hash that seals a header for [`ToySeal`].
+pub fn toy_mix(header: &Header) -> B256 {
+    let mut bytes = seal_hash(header).to_vec();
+    bytes.extend_from_slice(b"toy");
+    keccak256(bytes)
+}
+
+/// Gives a header its toy seal and its hash.
+pub fn toy_seal(mut header: Header) -> SealedHeader {
+    header.mix_hash = toy_mix(&header);
+    header::seal(header)
+}
+
+/// A small ethash chain to test with: genesis at unix time 1,500,000,000, least difficulty, Homestead from `homestead` on.
+pub fn toy_spec(homestead: u64) -> ChainSpec {
+    let genesis = Header {
+        ommers_hash: EMPTY_OMMER_ROOT_HASH,
+        state_root: EMPTY_ROOT_HASH,
+        transactions_root: EMPTY_ROOT_HASH,
+        receipts_root: EMPTY_ROOT_HASH,
+        difficulty: U256::from(difficulty::MINIMUM),
+        gas_limit: 8_000_000,
+        timestamp: 1_500_000_000,
+        extra_data: Bytes::from_static(b"toy"),
+        ..Header::default()
+    };
+    ChainSpec {
+        name: "toy".to_owned(),
+        chain_id: 1337,
+        genesis: header::seal(genesis),
+        forks: Forks::new(vec![(Fork::Homestead, Activation::Block(homestead))]),
+        consensus: Consensus::Ethash,
+    }
+}
+
+/// Makes headers and blocks that are valid by the rules of an ethash spec and by [`ToySeal`].
+#[derive(Debug, Clone)]
+pub struct ToyMiner {
+    spec: ChainSpec,
+    /// Seconds between a block and its parent.
+    pub interval: u64,
+    /// Who mines: blocks of different miners on one parent differ.
+    pub beneficiary: Address,
+    /// The gas limit to move to.
+    pub gas_target: u64,
+}
+
+impl ToyMiner {
+    /// A miner of blocks 13 seconds apart, which keep the difficulty about where it is.
+    ///
+    /// # Panics
+    /// Where the spec is no ethash chain.
+    pub fn new(spec: ChainSpec) -> ToyMiner {
+        assert_eq!(spec.consensus, Consensus::Ethash, "toy seals are for ethash chains");
+        let gas_target = spec.genesis.gas_limit;
+        ToyMiner { spec, interval: 13, beneficiary: Address::ZERO, gas_target }
+    }
+
+    /// The same for another beneficiary, whose chain differs from the first block on.
+    pub fn for_beneficiary(&self, beneficiary: Address) -> ToyMiner {
+        ToyMiner { beneficiary, ..self.clone() }
+    }
+
+    /// The chain.
+    pub fn spec(&self) -> &ChainSpec {
+        &self.spec
+    }
+
+    /// The header on `parent` without a seal, to be changed and sealed with [`toy_seal`].
+    pub fn template(&self, parent: &SealedHeader) -> Header {
+        let timestamp = parent.timestamp + self.interval;
+        Header {
+            parent_hash: parent.hash(),
+            ommers_hash: EMPTY_OMMER_ROOT_HASH,
+            beneficiary: self.beneficiary,
+            state_root: parent.state_root,
+            transactions_root: EMPTY_ROOT_HASH,
+            receipts_root: EMPTY_ROOT_HASH,
+            difficulty: difficulty::expected(&self.spec, parent, timestamp),
+            number: parent.number + 1,
+            gas_limit: next_gas_limit(&self.spec, parent, timestamp, self.gas_target),
+            timestamp,
+            ..Header::default()
+        }
+    }
+
+    /// A sealed header on `parent`.
+    pub fn header(&self, parent: &SealedHeader) -> SealedHeader {
+        toy_seal(self.template(parent))
+    }
+
+    /// `count` sealed headers, the first on `parent`.
+    pub fn headers(&self, parent: &SealedHeader, count: usize) -> Vec<SealedHeader> {
+        let mut headers: Vec<SealedHeader> = Vec::with_capacity(count);
+        for _ in 0..count {
+            let next = self.header(headers.last().unwrap_or(parent));
+            headers.push(next);
+        }
+        headers
+    }
+
+    /// A block on `parent` with this body.
+    pub fn block(&self, parent: &SealedHeader, body: Body) -> RawBlock {
+        let mut template = self.template(parent);
+        template.ommers_hash = body.uncles_hash();
+        template.transactions_root = body.transactions_root();
+        let sealed = toy_seal(template);
+        RawBlock::from_parts(header::encode(&sealed), body)
+    }
+}
