@@ -1,0 +1,111 @@
+//! An epoch's cache, and the dataset items that come of it (Yellow Paper, appendix J.3).
+
+use alloy_primitives::{B256, keccak256};
+
+use super::fnv::{Modulus, fnv};
+use super::keccak::{Item, from_words, keccak512, to_words};
+use super::params::{HASH_BYTES, cache_rows, dataset_pages};
+
+/// Rounds of mixing when a cache is made.
+const CACHE_ROUNDS: usize = 3;
+/// Rows of the cache that go into an item of the dataset.
+const ITEM_PARENTS: u32 = 256;
+
+/// The cache of one epoch: 16 MiB in the first, 128 KiB more in each one after.
+pub struct Cache {
+    epoch: u64,
+    rows: Vec<Item>,
+    row_count: Modulus,
+    pages: Modulus,
+}
+
+impl Cache {
+    /// Makes the cache of an epoch below [`super::MAX_EPOCHS`]: about a quarter of a second of one core for the first.
+    pub fn generate(epoch: u64) -> Cache {
+        let count = cache_rows(epoch) as usize;
+        let mut rows: Vec<Item> = Vec::with_capacity(count);
+        let mut row = keccak512(&seed_words(epoch));
+        for _ in 0..count {
+            rows.push(to_words(&row));
+            row = keccak512(&row);
+        }
+        let row_count = Modulus::new(count as u32);
+        for _ in 0..CACHE_ROUNDS {
+            let mut before = rows[count - 1];
+            for place in 0..count {
+                let other = &rows[row_count.reduce(rows[place][0]) as usize];
+                let mixed: Item = std::array::from_fn(|word| before[word] ^ other[word]);
+                before = to_words(&keccak512(&from_words(&mixed)));
+                rows[place] = before;
+            }
+        }
+        Cache { epoch, rows, row_count, pages: Modulus::new(dataset_pages(epoch)) }
+    }
+
+    /// The epoch that the cache is of.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The memory that it takes, in bytes.
+    pub fn size_bytes(&self) -> u64 {
+        self.rows.len() as u64 * HASH_BYTES
+    }
+
+    /// The cache as the specification lays it out.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.rows.as_flattened().iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
+    /// The number of the dataset's pages.
+    pub(super) fn pages(&self) -> Modulus {
+        self.pages
+    }
+
+    /// The two items of a page of the dataset, for each of `LANES` pages.
+    ///
+    /// An item is a chain of 256 reads, each of which depends on the one before: what it costs is waiting for memory. So
+    /// all the chains are followed in step, and their reads overlap.
+    #[inline(always)]
+    pub(super) fn page<const LANES: usize>(&self, pages: [u32; LANES]) -> [[Item; 2]; LANES] {
+        let indices = pages.map(|page| [page * 2, page * 2 + 1]);
+        let mut items = indices.map(|pair| pair.map(|index| self.first_mix(index)));
+        for parent in 0..ITEM_PARENTS {
+            for lane in 0..LANES {
+                for side in 0..2 {
+                    let item = &mut items[lane][side];
+                    let index = fnv(indices[lane][side] ^ parent, item[parent as usize % 16]);
+                    let row = &self.rows[self.row_count.reduce(index) as usize];
+                    for word in 0..16 {
+                        item[word] = fnv(item[word], row[word]);
+                    }
+                }
+            }
+        }
+        items.map(|pair| pair.map(|item| to_words(&keccak512(&from_words(&item)))))
+    }
+
+    #[inline(always)]
+    fn first_mix(&self, index: u32) -> Item {
+        let mut row = self.rows[self.row_count.reduce(index) as usize];
+        row[0] ^= index;
+        to_words(&keccak512(&from_words(&row)))
+    }
+}
+
+impl std::fmt::Debug for Cache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cache").field("epoch", &self.epoch).field("rows", &self.rows.len()).finish()
+    }
+}
+
+/// The seed of an epoch: 32 zero bytes, hashed once for each epoch before.
+pub fn seed(epoch: u64) -> B256 {
+    (0..epoch).fold(B256::ZERO, |seed, _| keccak256(seed))
+}
+
+fn seed_words(epoch: u64) -> [u64; 4] {
+    let seed = seed(epoch);
+    let (words, _) = seed.as_chunks::<8>();
+    std::array::from_fn(|word| u64::from_le_bytes(words[word]))
+}
