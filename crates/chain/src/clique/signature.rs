@@ -1,0 +1,51 @@
+//! What is signed, and who signed it.
+
+use alloy_consensus::Header;
+use alloy_primitives::{Address, B256, keccak256};
+use alloy_rlp::Encodable;
+use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
+use secp256k1::{Message, PublicKey};
+
+use super::{CliqueError, SEAL_LENGTH, VANITY_LENGTH};
+use crate::seal::{encode_base_fee, encode_unsealed, hash_list};
+
+/// The hash that a signer signs: of the header whose extra data lacks the seal (EIP-225).
+pub fn seal_hash(header: &Header) -> Result<B256, CliqueError> {
+    let (unsealed, _) = split_seal(header)?;
+    let mut payload = Vec::with_capacity(640 + unsealed.len());
+    encode_unsealed(header, unsealed, &mut payload);
+    header.mix_hash.encode(&mut payload);
+    header.nonce.encode(&mut payload);
+    encode_base_fee(header, &mut payload);
+    Ok(hash_list(&payload))
+}
+
+/// Who signed a header.
+pub fn recover_signer(header: &Header) -> Result<Address, CliqueError> {
+    let (_, seal) = split_seal(header)?;
+    let recovery = RecoveryId::try_from(i32::from(seal[64]))
+        .map_err(|_| CliqueError::Signature { why: "the recovery id is not 0 to 3" })?;
+    let signature = RecoverableSignature::from_compact(&seal[..64], recovery)
+        .map_err(|_| CliqueError::Signature { why: "r or s is out of range" })?;
+    let message = Message::from_digest(seal_hash(header)?.0);
+    let key = secp256k1::SECP256K1
+        .recover_ecdsa(message, &signature)
+        .map_err(|_| CliqueError::Signature { why: "no public key comes of it" })?;
+    Ok(address_of(&key))
+}
+
+/// The account of a public key: the last 20 bytes of the Keccak-256 of its 64 bytes.
+pub(super) fn address_of(key: &PublicKey) -> Address {
+    Address::from_slice(&keccak256(&key.serialize_uncompressed()[1..])[12..])
+}
+
+/// Extra data before its seal, and the seal.
+fn split_seal(header: &Header) -> Result<(&[u8], &[u8; SEAL_LENGTH]), CliqueError> {
+    let got = header.extra_data.len();
+    let (unsealed, seal) = header
+        .extra_data
+        .split_last_chunk::<SEAL_LENGTH>()
+        .filter(|(unsealed, _)| unsealed.len() >= VANITY_LENGTH)
+        .ok_or(CliqueError::ExtraData { expected: VANITY_LENGTH + SEAL_LENGTH, got })?;
+    Ok((unsealed, seal))
+}
