@@ -1,0 +1,202 @@
+//! Genesis files: the built-in network, a chain of one's own, and files that are wrong in one place each.
+
+use alloy_primitives::{U256, address};
+use rushlight_chain::{Activation, ChainSpec, Consensus, Fork, MAINNET_GENESIS_HASH, SpecError, testdata};
+use serde_json::{Value, json};
+
+#[test]
+fn mainnet_is_built_in() {
+    let spec = ChainSpec::mainnet();
+    assert_eq!(spec.genesis.hash(), MAINNET_GENESIS_HASH);
+    assert_eq!((spec.chain_id, spec.name.as_str(), spec.consensus), (1, "mainnet", Consensus::Ethash));
+}
+
+#[test]
+fn mainnets_file_is_mainnet() {
+    let Some(json) = testdata::read("mainnet/genesis.json") else { return };
+    let (spec, genesis) = ChainSpec::from_genesis(&json).unwrap();
+    assert_eq!(spec, ChainSpec::mainnet());
+    assert_eq!(genesis.alloc.len(), 8893);
+    let miner = address!("000d836201318ec6899a67540690382780743280");
+    assert_eq!(genesis.alloc[&miner].balance, "0xad78ebc5ac6200000".parse::<U256>().unwrap());
+    // the schedule that the file holds is the one built in
+    let config = &genesis.config;
+    let block = |fork| spec.forks.block(fork);
+    assert_eq!(block(Fork::Homestead), config.homestead_block);
+    assert_eq!(block(Fork::Dao), config.dao_fork_block);
+    assert_eq!(block(Fork::TangerineWhistle), config.eip150_block);
+    assert_eq!(block(Fork::SpuriousDragon), config.eip158_block);
+    assert_eq!(spec.forks.eip155_block, config.eip155_block);
+    assert_eq!(block(Fork::Byzantium), config.byzantium_block);
+    assert_eq!(block(Fork::Constantinople), config.constantinople_block);
+    assert_eq!(block(Fork::Petersburg), config.petersburg_block);
+    assert_eq!(block(Fork::Istanbul), config.istanbul_block);
+    assert_eq!(block(Fork::MuirGlacier), config.muir_glacier_block);
+    assert_eq!(block(Fork::Berlin), config.berlin_block);
+    assert_eq!(block(Fork::London), config.london_block);
+    assert_eq!(block(Fork::ArrowGlacier), config.arrow_glacier_block);
+    assert_eq!(block(Fork::GrayGlacier), config.gray_glacier_block);
+    let time = |fork| match spec.forks.activation(fork) {
+        Some(Activation::Time(time)) => Some(time),
+        _ => None,
+    };
+    assert_eq!(spec.forks.terminal_total_difficulty(), config.terminal_total_difficulty);
+    assert_eq!(time(Fork::Shanghai), config.shanghai_time);
+    assert_eq!(time(Fork::Cancun), config.cancun_time);
+    assert_eq!(time(Fork::Prague), config.prague_time);
+    assert_eq!(time(Fork::Osaka), config.osaka_time);
+    assert_eq!(time(Fork::Bpo1), config.bpo1_time);
+    assert_eq!(time(Fork::Bpo2), config.bpo2_time);
+}
+
+/// A known genesis takes the built-in schedule, whatever the file says.
+#[test]
+fn a_built_in_network_takes_the_built_in_schedule() {
+    let Some(json) = testdata::read("mainnet/genesis.json") else { return };
+    let mut file: Value = serde_json::from_slice(&json).unwrap();
+    file["config"] = json!({"chainId": 5, "homesteadBlock": 7, "eip150Block": 3});
+    let (spec, _) = ChainSpec::from_genesis(file.to_string().as_bytes()).unwrap();
+    assert_eq!(spec, ChainSpec::mainnet());
+}
+
+#[test]
+fn a_merged_chain_is_not_supported_yet() {
+    let Some(json) = testdata::read("testchain/genesis.json") else { return };
+    let error = ChainSpec::from_genesis(&json).unwrap_err();
+    assert_eq!(error, SpecError::NotSupported { fork: Fork::Paris, field: "terminalTotalDifficulty" });
+    let text = "genesis file: Paris (field `terminalTotalDifficulty`) is in force at genesis, and is not supported yet";
+    assert_eq!(error.to_string(), text);
+}
+
+fn clique() -> Value {
+    json!({
+        "config": {
+            "chainId": 1337, "homesteadBlock": 0, "eip150Block": 0, "eip155Block": 0, "eip158Block": 0,
+            "byzantiumBlock": 0, "constantinopleBlock": 0, "petersburgBlock": 0, "istanbulBlock": 0,
+            "berlinBlock": 0, "londonBlock": 3, "clique": {"period": 2, "epoch": 100}
+        },
+        "nonce": "0x0", "timestamp": "0x5", "gasLimit": "0x7a1200", "difficulty": "0x1",
+        "extraData": format!("0x{}{}{}", "00".repeat(32), "aa".repeat(20), "00".repeat(65)),
+        "alloc": {
+            "00000000000000000000000000000000000000aa": {"balance": "1000"},
+            "0x00000000000000000000000000000000000000bb": {
+                "balance": "0x10", "nonce": "0x1", "code": "0x6001", "storage": {"0x01": "0x02"}
+            }
+        }
+    })
+}
+
+fn read(file: &Value) -> Result<ChainSpec, String> {
+    ChainSpec::from_genesis(file.to_string().as_bytes()).map(|(spec, _)| spec).map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_clique_chain() {
+    let spec = read(&clique()).unwrap();
+    assert_eq!((spec.chain_id, spec.name.as_str()), (1337, "chain 1337"));
+    assert_eq!(spec.consensus, Consensus::Clique { period: 2, epoch: 100 });
+    assert_eq!(spec.forks.block(Fork::London), Some(3));
+    assert_eq!(spec.genesis.base_fee_per_gas, None);
+    assert_eq!(spec.forks.at(2, 0), Fork::Berlin);
+    assert_eq!(spec.forks.at(3, 0), Fork::London);
+    let mut file = clique();
+    file["config"]["londonBlock"] = json!(0);
+    assert_eq!(read(&file).unwrap().genesis.base_fee_per_gas, Some(1_000_000_000));
+    file["config"]["clique"] = json!({});
+    assert_eq!(read(&file).unwrap().consensus, Consensus::Clique { period: 0, epoch: 30_000 });
+}
+
+#[test]
+fn a_later_fork_is_refused_only_where_it_is_reached() {
+    let mut file = clique();
+    file["config"]["shanghaiTime"] = json!(6);
+    let spec = read(&file).unwrap();
+    assert_eq!(spec.unsupported_fork(3, 5), None);
+    assert_eq!(spec.unsupported_fork(3, 6), Some(Fork::Shanghai));
+    // London comes first, whatever the time
+    assert_eq!(spec.unsupported_fork(2, 6), None);
+    file["config"]["shanghaiTime"] = json!(5);
+    file["config"]["londonBlock"] = json!(0);
+    let error = read(&file).unwrap_err();
+    assert_eq!(error, "genesis file: Shanghai (field `shanghaiTime`) is in force at genesis, and is not supported yet");
+}
+
+#[test]
+fn a_wrong_file_is_refused_by_the_field() {
+    let cases: &[(&[&str], Value, &str)] = &[
+        (&["config"], Value::Null, "field `config` is missing"),
+        (&["config", "chainId"], Value::Null, "field `config.chainId` is missing"),
+        (&["gasLimit"], Value::Null, "field `gasLimit` is missing"),
+        (&["difficulty"], Value::Null, "field `difficulty` is missing"),
+        (&["alloc"], Value::Null, "field `alloc` is missing"),
+        (&["config"], json!(7), "field `config`: "),
+        (&["alloc"], json!([]), "field `alloc`: "),
+        (&["gasLimit"], json!("much"), "field `gasLimit`: "),
+        (&["difficulty"], json!("0xzz"), "field `difficulty`: "),
+        (&["timestamp"], json!(-1), "field `timestamp`: "),
+        (&["extraData"], json!("0x123"), "field `extraData`: "),
+        (&["coinbase"], json!("0x12"), "field `coinbase`: "),
+        (&["number"], json!("0x1"), "field `number`: expected 0"),
+        (&["gasUsed"], json!("0x1"), "field `gasUsed`: expected 0"),
+        (&["config", "londonBlock"], json!("soon"), "field `config.londonBlock`: "),
+        (&["config", "clique"], json!({"period": -1}), "field `config.clique`: "),
+        (&["config", "ethash"], json!({}), "field `config.clique`: a chain is sealed by clique or by ethash, not both"),
+        (&["alloc", "0xcc"], json!({"balance": "1"}), "field `alloc.0xcc`: "),
+        (
+            &["alloc", "00000000000000000000000000000000000000aa"],
+            json!({}),
+            "field `alloc.00000000000000000000000000000000000000aa`: missing field `balance`",
+        ),
+        (
+            &["alloc", "00000000000000000000000000000000000000aa", "balance"],
+            json!("lots"),
+            "field `alloc.00000000000000000000000000000000000000aa.balance`: ",
+        ),
+        (
+            &["alloc", "0x00000000000000000000000000000000000000bb", "code"],
+            json!("0x1"),
+            "field `alloc.0x00000000000000000000000000000000000000bb.code`: ",
+        ),
+        (
+            &["extraData"],
+            json!("0x"),
+            "field `extraData`: expected 32 bytes, at least one signer of 20 bytes, and 65 bytes; got 0 bytes",
+        ),
+    ];
+    for (path, value, expected) in cases {
+        let mut file = clique();
+        let place = path.iter().fold(&mut file, |place, name| &mut place[*name]);
+        *place = value.clone();
+        let error = read(&file).unwrap_err();
+        assert!(error.starts_with(&format!("genesis file: {expected}")), "{path:?}: {error}");
+    }
+    let not_json = ChainSpec::from_genesis(b"{").unwrap_err().to_string();
+    assert!(not_json.starts_with("genesis file: not JSON: "), "{not_json}");
+    assert!(ChainSpec::from_genesis(b"[]").is_err());
+}
+
+#[test]
+fn forks_come_in_order() {
+    let mut file = clique();
+    file["config"]["berlinBlock"] = json!(4);
+    let error = read(&file).unwrap_err();
+    assert_eq!(
+        error,
+        "genesis file: fork order: `londonBlock` is at block 3, before `berlinBlock`, which is at block 4"
+    );
+    file["config"]["berlinBlock"] = Value::Null;
+    let error = read(&file).unwrap_err();
+    assert_eq!(
+        error,
+        "genesis file: fork order: `londonBlock` is at block 3, before `berlinBlock`, which is not scheduled"
+    );
+    // the glacier forks and the DAO's may be left out
+    file = clique();
+    file["config"]["muirGlacierBlock"] = json!(0);
+    file["config"]["arrowGlacierBlock"] = json!(2);
+    assert!(read(&file).unwrap_err().contains("`arrowGlacierBlock` is at block 2, before `londonBlock`"));
+    file["config"]["arrowGlacierBlock"] = json!(4);
+    file["config"]["shanghaiTime"] = json!(1000);
+    file["config"]["pragueTime"] = json!(900);
+    assert!(read(&file).unwrap_err().contains("`pragueTime` is at time 900, before `shanghaiTime`"));
+}

@@ -1,0 +1,11 @@
+//! The consensus rules against the official vectors, real mainnet blocks, and mutations of both.
+
+mod clique;
+mod codec;
+mod era1;
+mod ethash;
+mod genesis;
+mod mainnet;
+mod mutations;
+mod uncles;
+mod vectors;
