@@ -7,13 +7,10 @@ use alloy_primitives::{B256, Bytes, U256};
 
 use super::state::{Branch, Run, Spans, State};
 use super::view::{Entry, Fresh, Piece, Place, View, header_record, number_key};
-use super::{ChainEvent, Head, HeaderChain, MAX_PROVISIONAL, MAX_REORG_HASHES, MAX_SIDE_BRANCHES, Reorg};
+use super::{ChainEvent, Head, HeaderChain, MAX_REORG_HASHES, Reorg};
 use crate::header::SealedHeader;
 use crate::store::{Batch, Column, StoreError};
 
-/// Reorganisations up to so many headers rewrite the index, so that the trunk stays one run through the everyday
-/// ones; longer ones change hands by run, which costs the same whatever their length.
-const MAX_REWRITE: u64 = 1024;
 /// How far over its limit the number of branches may go where each is built on the other, so that none can be spared.
 /// Then the whole stretch goes: nobody honest makes such a thing.
 const MAX_NESTED: usize = 4;
@@ -198,7 +195,7 @@ impl<'a> Change<'a> {
         let length = path.iter().map(|branch| branch.run.len()).chain(removed.iter().map(Run::len)).sum::<u64>();
         let top = self.state.trunk.last().map_or(0, |run| run.id);
         let taken = |run: &Run| run.id == top && run.last > fork && run.first <= self.state.head.header.number;
-        if length <= MAX_REWRITE && !self.state.branches.iter().any(|branch| taken(&branch.run)) {
+        if length <= self.chain.limits.rewrite && !self.state.branches.iter().any(|branch| taken(&branch.run)) {
             self.rewrite(fork, &removed, &path, &old, &removed_sealed)
         } else {
             self.hand_over(&removed, path, &old, &removed_sealed)
@@ -317,9 +314,9 @@ impl<'a> Change<'a> {
     /// Keeps the numbers of branches within their bounds; `kept` and what it is built on stay while anything else can
     /// go.
     pub(super) fn enforce_bounds(&mut self, kept: Place) -> Result<(), StoreError> {
-        self.enforce(kept, false, MAX_PROVISIONAL, |branch| (branch.run.len(), branch.touched))?;
+        self.enforce(kept, false, self.chain.limits.provisional, |branch| (branch.run.len(), branch.touched))?;
         // The place of `kept` may have moved; what is accepted is bounded by the same rule without it.
-        self.enforce(Place::Trunk, true, MAX_SIDE_BRANCHES, |branch| (branch.touched, 0))
+        self.enforce(Place::Trunk, true, self.chain.limits.side_branches, |branch| (branch.touched, 0))
     }
 
     fn enforce<K: Ord>(

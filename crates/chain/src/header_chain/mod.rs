@@ -70,6 +70,9 @@ pub const MAX_PROVISIONAL: usize = 8;
 pub const MAX_SIDE_BRANCHES: usize = 64;
 /// Hashes in [`Reorg::removed`]. Whoever cares for more knows that the reorganisation was deep.
 pub const MAX_REORG_HASHES: usize = 4096;
+/// Reorganisations up to so many headers rewrite the index, so that the trunk stays one run through the everyday
+/// ones; longer ones change hands by run, which costs the same whatever their length.
+const MAX_REWRITE: u64 = 1024;
 /// Events that a slow subscriber may fall behind before it is told that it has missed some.
 const EVENT_QUEUE: usize = 256;
 
@@ -92,6 +95,20 @@ pub struct HeaderChainConfig {
     pub seals: Arc<dyn SealCheck>,
     /// The time, against which headers from the future are refused.
     pub clock: Clock,
+}
+
+/// The bounds that tests make smaller.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    provisional: usize,
+    side_branches: usize,
+    rewrite: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { provisional: MAX_PROVISIONAL, side_branches: MAX_SIDE_BRANCHES, rewrite: MAX_REWRITE }
+    }
 }
 
 /// The best header of a chain.
@@ -178,6 +195,7 @@ pub struct HeaderChain {
     store: Arc<dyn Store>,
     config: HeaderChainConfig,
     secret: Secret,
+    limits: Limits,
     /// Held while the chain changes, from reading what a change rests on to announcing it.
     writer: Mutex<()>,
     /// Held for writing only while a finished change is put into store and memory, so that readers see index and
@@ -206,7 +224,7 @@ impl HeaderChain {
         store: Arc<dyn Store>,
         config: HeaderChainConfig,
     ) -> Result<HeaderChain, ChainError> {
-        open::open(spec, store, config)
+        open::open(spec, store, config, Limits::default())
     }
 
     /// The chain's specification.

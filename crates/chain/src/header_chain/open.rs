@@ -10,7 +10,7 @@ use super::change::sweep;
 use super::snapshots::SNAPSHOT_CACHE;
 use super::state::State;
 use super::view::{self, Entry, View, header_record, number_key};
-use super::{ChainError, EVENT_QUEUE, HEADER_CACHE, Head, HeaderChain, HeaderChainConfig, SealPolicy, cache};
+use super::{ChainError, EVENT_QUEUE, HEADER_CACHE, Head, HeaderChain, HeaderChainConfig, Limits, SealPolicy, cache};
 use crate::header;
 use crate::sampling::Secret;
 use crate::spec::ChainSpec;
@@ -23,6 +23,7 @@ pub(super) fn open(
     spec: Arc<ChainSpec>,
     store: Arc<dyn Store>,
     config: HeaderChainConfig,
+    limits: Limits,
 ) -> Result<HeaderChain, ChainError> {
     store::bind(store.as_ref(), spec.genesis_hash())?;
     let secret = Secret::load_or_create(store.as_ref())?;
@@ -35,6 +36,7 @@ pub(super) fn open(
         store,
         config,
         secret,
+        limits,
         writer: Mutex::new(()),
         state: RwLock::new(state),
         headers: cache(HEADER_CACHE),
@@ -71,8 +73,7 @@ fn begin(spec: &ChainSpec, store: &dyn Store) -> Result<State, StoreError> {
 }
 
 /// Loads the state and looks over the end of the chain. As every change is one batch, only a damaged disk breaks it;
-/// then the head is set back to the last header below which all is well, and where there is none close by, the store is
-/// refused.
+/// then the store is refused, with the block at which it breaks.
 fn load(store: &dyn Store, head: &B256) -> Result<State, StoreError> {
     let entry = view::read_entry(store, head)?
         .ok_or_else(|| StoreError::Damaged { what: format!("the head {head} is not there") })?;

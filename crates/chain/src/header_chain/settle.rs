@@ -68,6 +68,11 @@ fn next_step(chain: &HeaderChain, tip: &B256, seals_checked: u64) -> Result<Step
             Place::Branch(index) => change.view().accepted_base(&change.state.branches[index])?,
             Place::Trunk => number,
         };
+        // All of them are checked, the drawn ones too: from here on the spans say so without the draws.
+        let from = number.saturating_sub(TAIL - 1).max(1);
+        for piece in pieces.iter().filter(|piece| piece.run.last >= from) {
+            change.mark_sealed(piece.place, piece.run.first.max(from), piece.run.last);
+        }
         change.accept(place, number)?;
         let mut kept = place;
         let heavier = entry.td > change.state.head.td;
