@@ -28,12 +28,11 @@ use crate::{Access, LightClient};
 /// Events of all sessions that sync has not taken yet. A session waits when it is full; so much smooths a burst of
 /// NewBlock from every peer at once.
 const EVENTS: usize = 256;
-/// What saying goodbye to all peers may take, of the 5 seconds that a shutdown may.
-const GOODBYE: Duration = Duration::from_millis(2500);
-/// What ending sync may take: it may be in the midst of a batch of headers.
-const END_OF_SYNC: Duration = Duration::from_millis(1500);
+/// What saying goodbye to all peers and ending sync may take together, of the 5 seconds that a shutdown may. The server
+/// gives its sessions 4 seconds; sync may be in the midst of a batch of headers.
+const GOODBYE: Duration = Duration::from_millis(4200);
 /// What bringing the last writes to disk may take. A crash loses nothing either, so it is no loss if this runs out.
-const LAST_WRITES: Duration = Duration::from_millis(800);
+const LAST_WRITES: Duration = Duration::from_millis(700);
 
 /// What a light node needs.
 pub struct LightConfig {
@@ -165,11 +164,10 @@ impl LightNode {
 
     /// Says goodbye to all peers, ends sync and brings the last writes to disk; within 5 seconds, whoever hangs.
     pub async fn shutdown(self) {
-        if timeout(GOODBYE, self.server.shutdown()).await.is_err() {
-            warn!("shutdown: not every peer took the goodbye in time");
-        }
-        if timeout(END_OF_SYNC, self.sync.shutdown()).await.is_err() {
-            warn!("shutdown: sync did not end in time");
+        // Side by side: a session that waits for sync to take its event goes on once sync is gone.
+        let ended = timeout(GOODBYE, async { tokio::join!(self.server.shutdown(), self.sync.shutdown()) });
+        if ended.await.is_err() {
+            warn!("shutdown: server or sync did not end in time");
         }
         self.gate.abort();
         let store = self.store;
