@@ -1,0 +1,35 @@
+//! `rushlight`: an Ethereum light node, a full peer for development and tests, and a network of both on one machine.
+//!
+//! ```text
+//! cli        flags as geth spells them, and one line for whoever mistypes one
+//! settings   flags checked against each other, files read: what a node is started with
+//! logging    stderr, as text or JSON, beside a progress bar
+//! progress   the bar, or a log line every few seconds
+//! signals    SIGINT and SIGTERM
+//! runtime    the async runtime, and its end
+//! dev_chain  genesis and accounts of the development network
+//! run_light  run_full  run_dev   one each for what can be run
+//! ```
+//!
+//! The nodes themselves are put together in `rushlight-light` and `rushlight-full`.
+
+mod cli;
+mod dev_chain;
+mod fatal;
+mod logging;
+mod progress;
+mod run_dev;
+mod run_full;
+mod run_light;
+mod runtime;
+mod settings;
+mod signals;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match cli::parse(std::env::args_os()).and_then(cli::run) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fatal) => fatal.report(),
+    }
+}

@@ -1,0 +1,203 @@
+//! From flags to what a node is started with: files read, names resolved, every mistake named by its flag.
+
+use std::{
+    fs, io,
+    net::{Ipv4Addr, SocketAddr, ToSocketAddrs},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use alloy_genesis::Genesis;
+use rushlight_chain::{
+    ChainSpec,
+    store::{Budget, RocksStore, Store},
+};
+use rushlight_p2p::{Enode, ServerConfig, TcpTransport, load_or_create_key, secp256k1::SecretKey};
+use rushlight_rpc::RpcConfig;
+use serde_json::Value;
+
+use crate::{
+    cli::{ChainArgs, HttpArgs, NodeArgs},
+    fatal::Fatal,
+};
+
+/// Default TCP port of the light node, as in geth.
+pub(crate) const LIGHT_PORT: u16 = 30303;
+
+/// Default TCP port of the full peer: beside a light node on the same machine.
+pub(crate) const FULL_PORT: u16 = 30304;
+
+/// The node's key in its folder, as geth names it.
+pub(crate) const KEY_FILE: &str = "nodekey";
+
+/// The database in a node's folder.
+const STORE_FOLDER: &str = "chaindata";
+
+/// What peers and `web3_clientVersion` are told, in geth's form: name, version, system, compiler.
+pub(crate) fn client_name() -> String {
+    format!("Rushlight/v{}/{}-{}/rust", env!("CARGO_PKG_VERSION"), std::env::consts::OS, std::env::consts::ARCH)
+}
+
+/// The folder of one kind of node (`light` or `full`), made if it is not there.
+pub(crate) fn folder(datadir: Option<&Path>, kind: &str) -> Result<PathBuf, Fatal> {
+    let datadir = match datadir {
+        Some(datadir) => datadir.to_path_buf(),
+        None => std::env::home_dir()
+            .filter(|home| !home.as_os_str().is_empty())
+            .ok_or_else(|| Fatal::usage("there is no home directory: give --datadir"))?
+            .join(".rushlight"),
+    };
+    let folder = datadir.join(kind);
+    fs::create_dir_all(&folder)
+        .map_err(|error| Fatal::failed(format!("--datadir: cannot make {}: {error}", folder.display())))?;
+    Ok(folder)
+}
+
+/// A chain, and its configuration as `admin_nodeInfo` tells it.
+#[derive(Clone)]
+pub(crate) struct LightChain {
+    pub(crate) spec: Arc<ChainSpec>,
+    pub(crate) config: Option<Value>,
+}
+
+/// A chain with the accounts that it begins with.
+#[derive(Clone)]
+pub(crate) struct FullChainFile {
+    pub(crate) spec: Arc<ChainSpec>,
+    pub(crate) genesis: Genesis,
+    pub(crate) config: Option<Value>,
+}
+
+impl FullChainFile {
+    /// Reads a genesis.json; `from` says in an error where it comes from.
+    pub(crate) fn read(from: &str, json: &[u8]) -> Result<Self, Fatal> {
+        let (spec, genesis) =
+            ChainSpec::from_genesis(json).map_err(|error| Fatal::failed(format!("{from}: {error}")))?;
+        let config =
+            serde_json::from_slice::<Value>(json).ok().and_then(|mut json| json.get_mut("config").map(Value::take));
+        Ok(Self { spec: Arc::new(spec), genesis, config })
+    }
+
+    fn of_flag(path: &Path) -> Result<Self, Fatal> {
+        let json = fs::read(path)
+            .map_err(|error| Fatal::failed(format!("--genesis: cannot read {}: {error}", path.display())))?;
+        Self::read(&format!("--genesis {}", path.display()), &json)
+    }
+}
+
+/// The light node's chain: mainnet, or the genesis file's.
+pub(crate) fn light_chain(chain: &ChainArgs) -> Result<LightChain, Fatal> {
+    let Some(path) = &chain.genesis else {
+        return Ok(LightChain { spec: Arc::new(ChainSpec::mainnet()), config: None });
+    };
+    let FullChainFile { spec, config, .. } = FullChainFile::of_flag(path)?;
+    Ok(LightChain { spec, config })
+}
+
+/// The full peer's chain. Mainnet too needs its genesis file: the accounts are not built in.
+pub(crate) fn full_chain(chain: &ChainArgs) -> Result<FullChainFile, Fatal> {
+    match &chain.genesis {
+        Some(path) => FullChainFile::of_flag(path),
+        None => Err(Fatal::usage("the full peer needs --genesis FILE: it begins with that file's accounts")),
+    }
+}
+
+/// The peers that flags name.
+pub(crate) struct Peers {
+    fixed: Vec<Enode>,
+    trusted: Vec<Enode>,
+}
+
+impl Peers {
+    pub(crate) fn read(node: &NodeArgs) -> Result<Self, Fatal> {
+        Ok(Self {
+            fixed: enodes("--staticpeers", &node.staticpeers)?,
+            trusted: enodes("--trustedpeers", &node.trustedpeers)?,
+        })
+    }
+}
+
+/// The server's settings: flags, and the key of `folder` where no other is given.
+pub(crate) fn server(node: &NodeArgs, default_port: u16, peers: Peers, folder: &Path) -> Result<ServerConfig, Fatal> {
+    let key = match &node.nodekey {
+        // A key that is named is one that exists: a mistyped path must not give the node a new identity.
+        Some(path) if !path.exists() => {
+            return Err(Fatal::failed(format!("--nodekey: there is no file {}", path.display())));
+        }
+        Some(path) => load_key(path).map_err(|fatal| fatal.of_flag("--nodekey"))?,
+        None => load_key(&folder.join(KEY_FILE))?,
+    };
+    Ok(ServerConfig {
+        listen: Some(listen(node, default_port)),
+        max_peers: node.maxpeers,
+        static_peers: peers.fixed,
+        trusted_peers: peers.trusted,
+        discovery: !node.nodiscover,
+        ..quiet_server(key)
+    })
+}
+
+/// A server that neither listens nor looks for anyone.
+pub(crate) fn quiet_server(key: SecretKey) -> ServerConfig {
+    ServerConfig { client_name: client_name(), ..ServerConfig::new(key, Arc::new(TcpTransport)) }
+}
+
+/// The key in a file, made where there is no such file.
+pub(crate) fn load_key(path: &Path) -> Result<SecretKey, Fatal> {
+    load_or_create_key(path).map_err(|error| Fatal::from_error(&error))
+}
+
+/// The store in a node's folder.
+pub(crate) fn store(folder: &Path) -> Result<Arc<dyn Store>, Fatal> {
+    match RocksStore::open(folder.join(STORE_FOLDER), &Budget::default()) {
+        Ok(store) => Ok(Arc::new(store)),
+        Err(error) => Err(Fatal::from_error(&error)),
+    }
+}
+
+/// Where peers are listened for: every interface.
+pub(crate) fn listen(node: &NodeArgs, default: u16) -> SocketAddr {
+    (Ipv4Addr::UNSPECIFIED, node.port.unwrap_or(default)).into()
+}
+
+/// A list of enode URLs with commas between; `flag` is named where one of them is wrong.
+pub(crate) fn enodes(flag: &str, list: &str) -> Result<Vec<Enode>, Fatal> {
+    split(list)
+        .map(|url| url.parse().map_err(|error| Fatal::usage(format!("{flag}: invalid enode {url:?}: {error}"))))
+        .collect()
+}
+
+/// The HTTP server's settings, or `None` where it is not asked for.
+pub(crate) fn http(http: &HttpArgs) -> Result<Option<RpcConfig>, Fatal> {
+    if !http.http {
+        return Ok(None);
+    }
+    let resolved = (http.addr.as_str(), http.port).to_socket_addrs().and_then(|mut addrs| {
+        addrs.next().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no address of that name"))
+    });
+    let addr = resolved.map_err(|error| Fatal::usage(format!("--http.addr {}: {error}", http.addr)))?;
+    Ok(Some(RpcConfig {
+        addr,
+        modules: split(&http.api).map(str::to_owned).collect(),
+        vhosts: split(&http.vhosts).map(str::to_owned).collect(),
+        ..RpcConfig::default()
+    }))
+}
+
+fn split(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').map(str::trim).filter(|item| !item.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists() {
+        assert_eq!(split(" a, b,,c ").collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert_eq!(split("").count(), 0);
+        assert!(enodes("--staticpeers", "").unwrap().is_empty());
+        let Err(Fatal::Usage(message)) = enodes("--staticpeers", "enode://12@1.2.3.4:5") else { panic!("refused") };
+        assert!(message.starts_with("--staticpeers: invalid enode \"enode://12@1.2.3.4:5\": "), "{message}");
+    }
+}
