@@ -12,11 +12,33 @@ pub fn path(name: &str) -> Option<PathBuf> {
     match std::env::var_os(VARIABLE) {
         Some(folder) if !folder.is_empty() => Some(PathBuf::from(folder).join(name)),
         _ => {
-            let thread = std::thread::current();
-            eprintln!("skipped: {VARIABLE} is not set ({})", thread.name().unwrap_or(name));
+            skipped(&format!("{VARIABLE} is not set"));
             None
         }
     }
+}
+
+/// The environment variable that names the file in which a run of all tests counts those that skip.
+pub const SKIPPED: &str = "RUSHLIGHT_SKIPPED";
+
+/// Says that the running test skips, and why; the caller's test then returns.
+///
+/// # Panics
+/// Where the file that [`SKIPPED`] names cannot be written: a skipped test must not be counted as passed.
+pub fn skipped(why: &str) {
+    let thread = std::thread::current();
+    let line = format!("{}: {why}\n", thread.name().unwrap_or("a test"));
+    eprint!("skipped: {line}");
+    if let Some(file) = std::env::var_os(SKIPPED) {
+        let appended = std::fs::OpenOptions::new().append(true).create(true).open(&file);
+        let written = appended.and_then(|mut file| std::io::Write::write_all(&mut file, line.as_bytes()));
+        written.unwrap_or_else(|error| panic!("{}: {error}", PathBuf::from(file).display()));
+    }
+}
+
+/// Whether this is a run of the hours-long tests (`make test-long`), which sets `RUSHLIGHT_LONG`.
+pub fn long() -> bool {
+    std::env::var_os("RUSHLIGHT_LONG").is_some_and(|value| value == "1")
 }
 
 /// The bytes of a test data file.
