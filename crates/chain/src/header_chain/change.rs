@@ -256,13 +256,7 @@ impl<'a> Change<'a> {
     }
 
     /// Lets the runs change hands as they are.
-    fn hand_over(
-        &mut self,
-        removed: &[Run],
-        path: Vec<Branch>,
-        old: &Head,
-        sealed: &Spans,
-    ) -> Result<(), StoreError> {
+    fn hand_over(&mut self, removed: &[Run], path: Vec<Branch>, old: &Head, sealed: &Spans) -> Result<(), StoreError> {
         let mut parent = path.first().map_or(B256::ZERO, |branch| branch.parent);
         for run in removed {
             let tip = self.view().number_in(run, run.last)?;
@@ -344,8 +338,7 @@ impl<'a> Change<'a> {
             let spared = |index: usize| lineage.iter().any(|piece| piece.place == Place::Branch(index));
             let candidates =
                 || self.state.branches.iter().enumerate().filter(|(_, branch)| branch.accepted == accepted);
-            let mut chosen =
-                candidates().filter(|(index, _)| !spared(*index)).min_by_key(|(_, branch)| rank(branch));
+            let mut chosen = candidates().filter(|(index, _)| !spared(*index)).min_by_key(|(_, branch)| rank(branch));
             if chosen.is_none() && count > limit * MAX_NESTED {
                 chosen = candidates().min_by_key(|(_, branch)| branch.run.first);
             }

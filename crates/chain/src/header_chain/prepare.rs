@@ -50,8 +50,7 @@ pub(super) fn prepare(chain: &HeaderChain, raw: &[Bytes]) -> Result<Prepared, Ex
             return Err(refuse(index + 1, &pair[1], Refusal::NotLinked { expected, got }));
         }
     }
-    let mut prepared =
-        Prepared { headers, raw: raw.to_vec(), sealed: true, seals_checked: 0, snapshots: Vec::new() };
+    let mut prepared = Prepared { headers, raw: raw.to_vec(), sealed: true, seals_checked: 0, snapshots: Vec::new() };
     let start = known_prefix(chain, &prepared.headers)?;
     let Some(first) = prepared.headers.get(start) else { return Ok(prepared) };
     let (parent, known) = find_parent(chain, start, first)?;
@@ -75,12 +74,9 @@ pub(super) fn prepare(chain: &HeaderChain, raw: &[Bytes]) -> Result<Prepared, Ex
         Consensus::Ethash => {
             chain.config.seals.prepare(last.number);
             // A single header on an accepted one is among the last 2,048 of its chain.
-            prepared.sealed =
-                chain.policy() == SealPolicy::All || (new.len() == 1 && known == Known::Accepted);
+            prepared.sealed = chain.policy() == SealPolicy::All || (new.len() == 1 && known == Known::Accepted);
             if prepared.sealed {
-                chain
-                    .check_seals(new)
-                    .map_err(|(index, error)| refuse(start + index, &new[index], error.into()))?;
+                chain.check_seals(new).map_err(|(index, error)| refuse(start + index, &new[index], error.into()))?;
                 new.len() as u64
             } else {
                 0
@@ -92,12 +88,7 @@ pub(super) fn prepare(chain: &HeaderChain, raw: &[Bytes]) -> Result<Prepared, Ex
 
 fn decode(raw: &[Bytes]) -> Result<Vec<SealedHeader>, ExtendError> {
     let decode = |(index, raw): (usize, &Bytes)| {
-        header::decode(raw).map_err(|error| ExtendError {
-            index,
-            hash: keccak256(raw),
-            number: 0,
-            error: error.into(),
-        })
+        header::decode(raw).map_err(|error| ExtendError { index, hash: keccak256(raw), number: 0, error: error.into() })
     };
     // Small batches are decoded here: waking other threads costs more.
     if raw.len() <= DECODE_GRAIN {
@@ -118,11 +109,7 @@ fn known_prefix(chain: &HeaderChain, headers: &[SealedHeader]) -> Result<usize, 
     Ok(headers.len())
 }
 
-fn find_parent(
-    chain: &HeaderChain,
-    index: usize,
-    header: &SealedHeader,
-) -> Result<(Arc<Entry>, Known), ExtendError> {
+fn find_parent(chain: &HeaderChain, index: usize, header: &SealedHeader) -> Result<(Arc<Entry>, Known), ExtendError> {
     chain
         .place(&header.parent_hash)
         .map_err(|error| refuse(index, header, error.into()))?

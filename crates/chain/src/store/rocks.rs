@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use alloy_primitives::Bytes;
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, IteratorMode,
-    LogLevel, Options, WriteBatch, WriteOptions,
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode,
+    IteratorMode, LogLevel, Options, WriteBatch, WriteOptions,
 };
 
 use super::{Batch, Column, Direction, Op, SCHEMA_KEY, Store, StoreError, check_schema};
@@ -59,7 +59,8 @@ impl RocksStore {
         let present = present_columns(&path, &options)?;
         let descriptors =
             present.iter().map(|name| ColumnFamilyDescriptor::new(name, column_options(name, budget, &cache)));
-        let mut db = DB::open_cf_descriptors(&options, &path, descriptors).map_err(|error| open_error(&path, &error))?;
+        let mut db =
+            DB::open_cf_descriptors(&options, &path, descriptors).map_err(|error| open_error(&path, &error))?;
         if present.iter().any(|name| name != DEFAULT) {
             let Some(meta) = db.cf_handle(Column::Meta.name()) else { return Err(StoreError::Foreign { path }) };
             let schema = db.get_cf(meta, SCHEMA_KEY).map_err(|error| io("reading the schema version", &error))?;
@@ -222,7 +223,9 @@ fn io(action: &'static str, error: &rocksdb::Error) -> StoreError {
 /// RocksDB tells a held lock from other failures only by its message.
 fn open_error(path: &Path, error: &rocksdb::Error) -> StoreError {
     let message = error.to_string();
-    if message.contains("LOCK") && (message.contains("Resource temporarily unavailable") || message.contains("lock hold")) {
+    if message.contains("LOCK")
+        && (message.contains("Resource temporarily unavailable") || message.contains("lock hold"))
+    {
         return StoreError::Locked { path: path.to_path_buf() };
     }
     StoreError::Io { action: "opening the data folder", error: message }

@@ -151,7 +151,8 @@ fn in_turn_outweighs_out_of_turn() {
     let chain = open(&spec, &store);
     let genesis_snapshot = Snapshot::genesis(&spec.genesis, EPOCH).unwrap();
     let turn = |tag: &u8| genesis_snapshot.in_turn(1, &clique::signer_address(&key(*tag)));
-    let (now, later) = ([1, 2, 3].into_iter().find(|tag| turn(tag)).unwrap(), [1, 2, 3].into_iter().find(|tag| !turn(tag)).unwrap());
+    let (now, later) =
+        ([1, 2, 3].into_iter().find(|tag| turn(tag)).unwrap(), [1, 2, 3].into_iter().find(|tag| !turn(tag)).unwrap());
     let light = sign(&spec, &mut genesis_snapshot.clone(), &spec.genesis, later, None);
     let heavy = sign(&spec, &mut genesis_snapshot.clone(), &spec.genesis, now, None);
     chain.extend(&raw(std::slice::from_ref(&light))).unwrap();

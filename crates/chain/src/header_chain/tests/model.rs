@@ -17,8 +17,13 @@ struct Tree {
 #[derive(Debug, Clone)]
 enum Action {
     /// Gives a header with up to so many of its ancestors.
-    Extend { tip: usize, length: usize },
-    Settle { tip: usize },
+    Extend {
+        tip: usize,
+        length: usize,
+    },
+    Settle {
+        tip: usize,
+    },
     Reopen,
 }
 

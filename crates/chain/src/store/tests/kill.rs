@@ -33,7 +33,7 @@ fn child() {
         }
         batch.put(Column::Verified, b"last", number.to_be_bytes());
         // Some synced, some not: kill -9 must not lose either kind.
-        store.write(if number % 7 == 0 { batch.synced() } else { batch }).unwrap();
+        store.write(if number.is_multiple_of(7) { batch.synced() } else { batch }).unwrap();
         let mut out = std::io::stdout().lock();
         writeln!(out, "written {number}").unwrap();
         out.flush().unwrap();
