@@ -162,9 +162,9 @@ pub enum HeaderError {
         /// The rule.
         rule: Rule,
         /// What it asks for.
-        expected: Value,
+        expected: Box<Value>,
         /// What the header holds.
-        got: Value,
+        got: Box<Value>,
     },
     /// The header's fork is known but its rules are not built yet. This says nothing against the header.
     #[error("block {block}: {fork} is not supported yet")]
@@ -187,7 +187,7 @@ impl HeaderError {
 }
 
 pub(crate) fn broken(rule: Rule, expected: Value, got: Value) -> HeaderError {
-    HeaderError::Broken { rule, expected, got }
+    HeaderError::Broken { rule, expected: Box::new(expected), got: Box::new(got) }
 }
 
 /// Verifies a header against its parent by every rule but the seal. `now` is the clock's unix time.

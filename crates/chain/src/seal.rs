@@ -29,17 +29,17 @@ pub enum SealError {
     #[error("mix hash: expected {expected}, got {got}")]
     MixHash {
         /// The mix hash computed from header and nonce.
-        expected: B256,
+        expected: Box<B256>,
         /// The header's.
-        got: B256,
+        got: Box<B256>,
     },
     /// The work's result is above the difficulty's target.
     #[error("proof of work: expected at most {target}, got {got}")]
     Work {
         /// ⌊2^256 / difficulty⌋, big endian.
-        target: B256,
+        target: Box<B256>,
         /// The result computed from header and nonce.
-        got: B256,
+        got: Box<B256>,
     },
     /// A block number past the last epoch that ethash caches are made for.
     #[error("ethash epoch: expected at most {max}, got {epoch}")]

@@ -34,7 +34,7 @@ impl SealCheck for ToySeal {
             self.checked.fetch_add(1, Ordering::Relaxed);
             let expected = toy_mix(header);
             if header.mix_hash != expected {
-                return Err((index, SealError::MixHash { expected, got: header.mix_hash }));
+                return Err((index, SealError::MixHash { expected: expected.into(), got: header.mix_hash.into() }));
             }
         }
         Ok(())

@@ -47,14 +47,12 @@ pub enum CliqueError {
         why: &'static str,
     },
     /// The header is not the next after the snapshot's.
-    #[error("snapshot: expected a child of block {number} {expected}, got a child of {got}")]
+    #[error("snapshot: expected a child of {expected}, got a child of {got}")]
     NotNext {
-        /// The snapshot's number.
-        number: u64,
         /// The snapshot's block hash.
-        expected: B256,
+        expected: Box<B256>,
         /// The header's parent hash.
-        got: B256,
+        got: Box<B256>,
     },
     /// Signed by someone who is no signer.
     #[error("signer: {signer} is not one of the {count} signers")]

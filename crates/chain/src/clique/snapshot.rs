@@ -120,7 +120,7 @@ impl Snapshot {
     pub fn verify(&self, header: &SealedHeader) -> Result<Address, CliqueError> {
         let number = header.number;
         if header.parent_hash != self.hash || Some(number) != self.number.checked_add(1) {
-            return Err(CliqueError::NotNext { number: self.number, expected: self.hash, got: header.parent_hash });
+            return Err(CliqueError::NotNext { expected: self.hash.into(), got: header.parent_hash.into() });
         }
         if number.is_multiple_of(self.epoch) {
             self.verify_checkpoint(header)?;

@@ -55,16 +55,16 @@ pub fn hashimoto_many<const LANES: usize>(cache: &Cache, seals: [(B256, B64); LA
     })
 }
 
-/// The greatest result that a difficulty allows: ⌊2^256 / difficulty⌋. Nothing where there is no such number in 256 bits,
-/// which is so for difficulty 0 (no work suffices) and 1 (any does); the rules give at least 131,072.
-pub fn target(difficulty: U256) -> Option<B256> {
+/// The greatest result that a difficulty allows: ⌊2^256 / difficulty⌋. For the two difficulties for which that is no number
+/// of 256 bits (the rules give at least 131,072): 0 allows none but 0, 1 allows any.
+pub fn target(difficulty: U256) -> B256 {
     if difficulty <= U256::from(1) {
-        return None;
+        return if difficulty.is_zero() { B256::ZERO } else { B256::repeat_byte(0xff) };
     }
     // 2^256 = MAX + 1: where the remainder is all but full, the one more makes another whole.
     let (quotient, remainder) = U256::MAX.div_rem(difficulty);
     let whole = remainder + U256::from(1) == difficulty;
-    Some(B256::from(quotient + U256::from(u8::from(whole))))
+    B256::from(quotient + U256::from(u8::from(whole)))
 }
 
 fn le_words(hash: B256) -> [u64; 4] {

@@ -16,8 +16,9 @@ pub const DEFAULT_CACHES: usize = 3;
 /// So many blocks before an epoch's end the next one's cache is made. At mainnet's pace that is 40 minutes; in a sync the
 /// time that so many headers take is about that of making the cache.
 const PREPARE_AHEAD: u64 = 200;
-/// Seals worked on together by one thread: their reads overlap.
-const LANES: usize = 4;
+/// Seals worked on together by one thread, so that their reads of memory overlap: each costs a quarter of what it costs
+/// alone. More are no faster: their state leaves the processor's first cache.
+const LANES: usize = 8;
 
 /// Checks ethash seals.
 ///
@@ -131,25 +132,38 @@ impl Shared {
     }
 }
 
+/// Checks at most [`LANES`] seals.
 fn check_chunk(cache: &Cache, headers: &[SealedHeader]) -> Result<(), (usize, SealError)> {
-    if let Ok(headers) = <&[SealedHeader; LANES]>::try_from(headers) {
-        let works = hashimoto_many(cache, headers.each_ref().map(|header| (seal_hash(header), header.nonce)));
-        let mut checks = headers.iter().zip(works).enumerate();
-        return checks.try_for_each(|(index, (header, work))| judge(header, work).map_err(|error| (index, error)));
+    match headers {
+        [] => Ok(()),
+        [one] => check_lanes(cache, [one], 1),
+        [one, two] => check_lanes(cache, [one, two], 2),
+        // From three on it takes no longer to fill the lanes with the last one again than to have fewer lanes.
+        [.., last] => {
+            let lanes = std::array::from_fn::<_, LANES, _>(|lane| headers.get(lane).unwrap_or(last));
+            check_lanes(cache, lanes, headers.len())
+        }
     }
-    headers.iter().enumerate().try_for_each(|(index, header)| {
-        let [work] = hashimoto_many(cache, [(seal_hash(header), header.nonce)]);
-        judge(header, work).map_err(|error| (index, error))
-    })
+}
+
+/// Checks the first `count` of the seals in the lanes.
+fn check_lanes<const N: usize>(
+    cache: &Cache,
+    headers: [&SealedHeader; N],
+    count: usize,
+) -> Result<(), (usize, SealError)> {
+    let works = hashimoto_many(cache, headers.map(|header| (seal_hash(header), header.nonce)));
+    let mut checks = headers.iter().zip(works).take(count).enumerate();
+    checks.try_for_each(|(index, (header, work))| judge(header, work).map_err(|error| (index, error)))
 }
 
 fn judge(header: &SealedHeader, work: Work) -> Result<(), SealError> {
     if header.mix_hash != work.mix {
-        return Err(SealError::MixHash { expected: work.mix, got: header.mix_hash });
+        return Err(SealError::MixHash { expected: work.mix.into(), got: header.mix_hash.into() });
     }
-    match target(header.difficulty) {
-        Some(target) if work.result > target => Err(SealError::Work { target, got: work.result }),
-        None if header.difficulty.is_zero() => Err(SealError::Work { target: Default::default(), got: work.result }),
-        _ => Ok(()),
+    let target = target(header.difficulty);
+    if work.result > target {
+        return Err(SealError::Work { target: target.into(), got: work.result.into() });
     }
+    Ok(())
 }

@@ -382,7 +382,7 @@ fn a_changed_header_has_another_signer() {
 fn a_snapshot_takes_only_its_own_child() {
     let (spec, headers, ..) = sealed_chain(0, 3);
     let mut snapshot = Snapshot::genesis(&spec.genesis, 4).unwrap();
-    assert!(matches!(snapshot.apply(&headers[2]), Err(CliqueError::NotNext { number: 0, .. })));
+    assert!(matches!(snapshot.apply(&headers[2]), Err(CliqueError::NotNext { .. })));
     snapshot.apply(&headers[1]).unwrap();
     assert_eq!((snapshot.number(), snapshot.hash()), (1, headers[1].hash()));
 }

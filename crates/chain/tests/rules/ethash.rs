@@ -87,8 +87,8 @@ fn work_has_to_meet_the_difficulty() {
         let mut changed = header.clone_inner();
         (changed.nonce, changed.mix_hash) = (nonce, work.mix);
         let (_, error) = mainnet::ethash().check(&[header::seal(changed)]).unwrap_err();
-        let target = target(header.difficulty).unwrap();
-        assert_eq!(error, SealError::Work { target, got: work.result });
+        let target = target(header.difficulty).into();
+        assert_eq!(error, SealError::Work { target, got: work.result.into() });
     }
 }
 
@@ -102,13 +102,13 @@ fn seals_together_are_seals_apart() {
 
 #[test]
 fn targets() {
-    let target = |difficulty: U256| target(difficulty).map(|target| U256::from_be_bytes(target.0));
-    assert_eq!(target(U256::ZERO), None);
-    assert_eq!(target(U256::from(1)), None);
-    assert_eq!(target(U256::from(2)), Some(U256::from(1) << 255));
-    assert_eq!(target(U256::from(3)), Some(U256::MAX / U256::from(3)));
-    assert_eq!(target(U256::from(1) << 128), Some(U256::from(1) << 128));
-    assert_eq!(target(U256::MAX), Some(U256::from(1)));
+    let target = |difficulty: U256| U256::from_be_bytes(target(difficulty).0);
+    assert_eq!(target(U256::ZERO), U256::ZERO);
+    assert_eq!(target(U256::from(1)), U256::MAX);
+    assert_eq!(target(U256::from(2)), U256::from(1) << 255);
+    assert_eq!(target(U256::from(3)), U256::MAX / U256::from(3));
+    assert_eq!(target(U256::from(1) << 128), U256::from(1) << 128);
+    assert_eq!(target(U256::MAX), U256::from(1));
 }
 
 #[test]

@@ -136,7 +136,7 @@ fn errors_say_what_was_expected_and_what_came() {
         verify_header(&ChainSpec::mainnet(), &header::seal(changed), parent, NOW).unwrap_err()
     };
     let error = verify(&|header| header.number = 7);
-    let (expected, got) = (Value::Number(500), Value::Number(7));
+    let (expected, got) = (Value::Number(500).into(), Value::Number(7).into());
     assert_eq!(error, HeaderError::Broken { rule: Rule::Number, expected, got });
     assert_eq!(error.to_string(), "number: expected 500, got 7");
     assert_eq!(verify(&|h| h.gas_limit = 1).to_string(), "gas limit: expected 5000 to 5003, got 1");
