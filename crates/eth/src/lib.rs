@@ -15,7 +15,7 @@
 //! the oldest open request of its type. Blocks are not verified against their headers here, nor headers against rules;
 //! what is verified is that an answer holds only what was asked for.
 //!
-//! Follows the PoC-6 page of the Ethereum wire protocol, with the decisions of `docs/eth-28.md` on what it leaves open.
+//! Follows the PoC-6 page of the Ethereum wire protocol, with the decisions of `docs/protocols.md` on what it leaves open.
 
 mod config;
 mod event;

@@ -28,9 +28,12 @@ pub(crate) fn answer(access: &dyn ChainAccess, asked: &Asked) -> Message28 {
             hashes.truncate(most);
             Message28::BlockHashes(BlockHashes(hashes))
         }
-        Asked::Headers(hashes) => {
-            Message28::BlockHeaders(BlockHeaders(collect(hashes, MAX_HEADERS, |hash| access.header(hash), |raw| raw.len())))
-        }
+        Asked::Headers(hashes) => Message28::BlockHeaders(BlockHeaders(collect(
+            hashes,
+            MAX_HEADERS,
+            |hash| access.header(hash),
+            |raw| raw.len(),
+        ))),
         Asked::Blocks(hashes) => {
             let size = |block: &rushlight_chain::block::RawBlock| {
                 let parts = block.transactions.iter().chain(&block.uncles);
@@ -49,12 +52,7 @@ const ITEM_OVERHEAD: usize = 4;
 const MOST_ITEM_BYTES: usize = MAX_MESSAGE_BYTES - 4 * ITEM_OVERHEAD;
 
 /// Items that are not held are left out, and one that is asked for twice comes once.
-fn collect<T>(
-    hashes: &[B256],
-    most: usize,
-    read: impl Fn(&B256) -> Option<T>,
-    size: impl Fn(&T) -> usize,
-) -> Vec<T> {
+fn collect<T>(hashes: &[B256], most: usize, read: impl Fn(&B256) -> Option<T>, size: impl Fn(&T) -> usize) -> Vec<T> {
     let mut items = Vec::new();
     let mut bytes = 0;
     let mut seen = HashSet::with_capacity(hashes.len());

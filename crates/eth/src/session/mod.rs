@@ -24,9 +24,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 pub use request::RequestError;
 
-use crate::v28::{
-    MAX_MESSAGE_BYTES, Message28, NewBlock, SOFT_RESPONSE_BYTES, Status, Transactions, transaction_hash,
-};
+use crate::v28::{MAX_MESSAGE_BYTES, Message28, NewBlock, SOFT_RESPONSE_BYTES, Status, Transactions, transaction_hash};
 use known::Known;
 use queue::Open;
 use request::{Answer, KINDS, Question};
@@ -56,6 +54,8 @@ struct Shared {
     /// The best block that the peer claims: hash and total difficulty. Only NewBlock changes it.
     claim: Mutex<(B256, U256)>,
     accept_transactions: Arc<AtomicBool>,
+    /// The floors above have ended the session.
+    let_go: AtomicBool,
     /// Wakes the task when somebody gave up waiting, so that places are counted anew.
     abandoned: Notify,
 }
@@ -208,6 +208,7 @@ impl Session {
 
     /// Ends the session, at once and without waiting.
     pub fn disconnect(&self, reason: DisconnectReason) {
+        self.shared.let_go.store(true, Ordering::Relaxed);
         self.shared.peer.disconnect(reason);
     }
 

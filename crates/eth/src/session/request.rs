@@ -7,8 +7,8 @@ use rushlight_chain::block::RawBlock;
 
 use super::breach::{Breach, Why};
 use crate::v28::{
-    GetBlockHashes, GetBlockHeaders, GetBlocks, HashLookup, MAX_BLOCKS, MAX_HASHES, MAX_HEADERS, MAX_LOOKUPS, Message28,
-    id,
+    GetBlockHashes, GetBlockHeaders, GetBlocks, HashLookup, MAX_BLOCKS, MAX_HASHES, MAX_HEADERS, MAX_LOOKUPS,
+    Message28, id,
 };
 
 /// Keccak-256 of the empty trie's root node, the RLP of the empty string.

@@ -8,7 +8,10 @@
 
 use std::{
     future::poll_fn,
-    sync::{Arc, Mutex, atomic::Ordering},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     task::Poll,
     time::Duration,
 };
@@ -54,6 +57,8 @@ enum End {
     Stalled,
     /// The peer broke the protocol.
     Breach(Breach),
+    /// The peer broke what lies below: `p2p` has ended the connection, and logged why.
+    BreachBelow,
     /// Our own reading failed.
     Internal,
 }
@@ -63,7 +68,8 @@ impl End {
     fn breach(&self) -> Option<String> {
         match self {
             Self::Breach(breach) => Some(breach.to_string()),
-            _ => None,
+            Self::BreachBelow => Some(BREACH_BELOW.to_owned()),
+            Self::Closed | Self::Stalled | Self::Internal => None,
         }
     }
 }
@@ -93,9 +99,22 @@ pub(crate) async fn run(inner: Arc<Inner>, peer: Peer, mut stream: ProtocolStrea
     ended
 }
 
+/// An id past the capability's last, a message over the limit, a damaged frame: whoever keeps scores hears of it from here.
+const BREACH_BELOW: &str = "broke devp2p, or another protocol on the connection";
+
+/// Whether the connection is gone because the peer broke what lies below.
+fn broke_below(peer: &Peer) -> bool {
+    peer.disconnect_reason() == Some(DisconnectReason::BreachOfProtocol)
+}
+
 /// A peer that does not get as far as a session.
 async fn refused(inner: &Inner, peer: &Peer, error: HandshakeError) -> Result<(), ProtocolError> {
     match error {
+        HandshakeError::Closed if broke_below(peer) => {
+            let left = SessionEvent::Left { id: peer.id(), breach: End::BreachBelow.breach() };
+            Leaving::new(inner, left).tell().await;
+            result(peer, End::BreachBelow)
+        }
         HandshakeError::Closed => Ok(()),
         HandshakeError::Silent => {
             let message = format!("no Status within {} s", STATUS_TIMEOUT.as_secs());
@@ -135,6 +154,7 @@ fn result(peer: &Peer, end: End) -> Result<(), ProtocolError> {
             );
             (breach.reason(), breach.to_string())
         }
+        End::BreachBelow => (DisconnectReason::BreachOfProtocol, BREACH_BELOW.to_owned()),
         End::Internal => (DisconnectReason::SubprotocolError, "internal error".to_owned()),
     };
     // At once, whoever may still have to hear of it.
@@ -160,6 +180,7 @@ async fn session(inner: &Arc<Inner>, peer: &Peer, stream: ProtocolStream, status
             status,
             known: Mutex::new(known),
             accept_transactions: Arc::clone(&inner.config.accept_transactions),
+            let_go: AtomicBool::new(false),
             abandoned: Notify::new(),
         }),
         commands: std::array::from_fn(|kind| senders[kind].clone()),
@@ -173,6 +194,7 @@ async fn session(inner: &Arc<Inner>, peer: &Peer, stream: ProtocolStream, status
     // One answer goes out while the next is read.
     let (answers, answer_queue) = mpsc::channel(1);
     let (serve, serve_queue) = mpsc::channel(SERVE_QUEUE);
+    let shared = Arc::clone(&session.shared);
     let writer = write(stream.sender(), request_queue, answer_queue, gossip_queue);
     let server = answer(Arc::clone(inner), session.clone(), serve_queue, answers);
     let router = Router {
@@ -190,6 +212,11 @@ async fn session(inner: &Arc<Inner>, peer: &Peer, stream: ProtocolStream, status
         end = router.route() => end,
         end = server => end,
         end = writer => end,
+    };
+    // Where the floors above ended it for a breach, they know.
+    let end = match end {
+        End::Closed if broke_below(peer) && !shared.let_go.load(Ordering::Relaxed) => End::BreachBelow,
+        end => end,
     };
     (end, leaving)
 }

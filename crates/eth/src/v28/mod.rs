@@ -1,7 +1,7 @@
 //! The messages of `eth` version 28 (PoC-6, 0x1c): one struct a message, one enum over them, encoding and decoding as
 //! pure functions of bytes.
 //!
-//! Source: the "Ethereum Wire Protocol" page of PoC-6; `docs/eth-28.md` repeats every decision on what it leaves open.
+//! Source: the "Ethereum Wire Protocol" page of PoC-6; `docs/protocols.md` repeats every decision on what it leaves open.
 //! A payload is one RLP list; ids are relative to the capability's offset. Decoding is strict: shortest forms only, exact
 //! field counts, nothing behind the list. Headers, transactions and uncles stay raw slices.
 

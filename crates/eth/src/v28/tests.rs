@@ -1,6 +1,6 @@
 use alloy_consensus::{
-    BlobTransactionSidecar, Header, SignableTransaction, TxEip1559, TxEip2930, TxEip4844, TxEip4844WithSidecar, TxEip7702,
-    TxEnvelope, TxLegacy,
+    BlobTransactionSidecar, Header, SignableTransaction, TxEip1559, TxEip2930, TxEip4844, TxEip4844WithSidecar,
+    TxEip7702, TxEnvelope, TxLegacy,
 };
 use alloy_eips::{Encodable2718, eip4844::Blob};
 use alloy_primitives::{B256, Bytes, Signature, TxKind, U256, keccak256};
@@ -140,10 +140,7 @@ fn decision_2_each_mismatch_names_which_and_both_values() {
         text(Status { protocol_version: 27, network_id: 1, genesis: hash(3), ..ours }),
         "protocol version: ours is 28, the peer's is 27"
     );
-    assert_eq!(
-        text(Status { network_id: 5, genesis: hash(3), ..ours }),
-        "network id: ours is 0, the peer's is 5"
-    );
+    assert_eq!(text(Status { network_id: 5, genesis: hash(3), ..ours }), "network id: ours is 0, the peer's is 5");
     assert_eq!(
         text(Status { genesis: hash(3), ..ours }),
         format!("genesis: ours is {}, the peer's is {}", hash(2), hash(3))
@@ -242,7 +239,10 @@ fn decision_8_what_is_no_transaction_is_refused() {
         assert!(transaction_hash(&raw).is_err(), "a trailing byte");
         assert!(transaction_hash(&raw[..raw.len() - 2]).is_err(), "a byte too few");
     }
-    assert!(matches!(transaction_hash(&[0x7e; 20]), Err(TransactionError::Malformed(_) | TransactionError::UnknownType(_))));
+    assert!(matches!(
+        transaction_hash(&[0x7e; 20]),
+        Err(TransactionError::Malformed(_) | TransactionError::UnknownType(_))
+    ));
     assert!(transaction_hash(&[]).is_err());
     let mut out = RlpStream::new_list(1);
     out.append(&vec![0x80; 20]);
@@ -251,11 +251,9 @@ fn decision_8_what_is_no_transaction_is_refused() {
 
 #[test]
 fn decision_9_counts_up_to_twice_the_limit_are_borne_with() {
-    for (id, limit) in [
-        (id::BLOCK_HASHES, MAX_HASHES),
-        (id::GET_BLOCKS, MAX_BLOCKS),
-        (id::GET_BLOCK_HEADERS, MAX_HEADERS),
-    ] {
+    for (id, limit) in
+        [(id::BLOCK_HASHES, MAX_HASHES), (id::GET_BLOCKS, MAX_BLOCKS), (id::GET_BLOCK_HEADERS, MAX_HEADERS)]
+    {
         assert!(decode(id, &hashes_payload(2 * limit)).is_ok());
         let refused = decode(id, &hashes_payload(2 * limit + 1));
         assert!(matches!(refused, Err(DecodeError::TooMany { limit: most, .. }) if most == 2 * limit), "{refused:?}");

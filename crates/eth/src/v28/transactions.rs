@@ -1,5 +1,5 @@
 use alloy_consensus::{TxEnvelope, transaction::TxEip4844Variant};
-use alloy_eips::eip2718::{Decodable2718, Encodable2718, Eip2718Error};
+use alloy_eips::eip2718::{Decodable2718, Eip2718Error, Encodable2718};
 use alloy_primitives::{B256, Bytes};
 use rlp::RlpStream;
 
@@ -86,7 +86,8 @@ pub fn transaction_hash(raw: &[u8]) -> Result<B256, TransactionError> {
 pub(super) fn read_list(list: &wire::Item<'_>) -> Result<Vec<Bytes>, DecodeError> {
     let items = list.items("transactions")?;
     // The message's size and `LEAST_TRANSACTION_BYTES` bound the count, so it needs no limit of its own.
-    let mut transactions = Vec::with_capacity(items.counted("transactions", list.payload.len() / LEAST_TRANSACTION_BYTES)?);
+    let mut transactions =
+        Vec::with_capacity(items.counted("transactions", list.payload.len() / LEAST_TRANSACTION_BYTES)?);
     for item in items {
         let item = item?;
         let raw = if item.list { item.raw } else { item.payload };

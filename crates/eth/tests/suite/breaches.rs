@@ -3,9 +3,9 @@
 use alloy_primitives::{Bytes, U256};
 use rlp::RlpStream;
 use rushlight_chain::RawBlock;
-use rushlight_eth::v28::{
-    BlockHashes, BlockHeaders, Blocks, HashLookupResponse, Message28, NewBlock, Transactions,
-};
+use rushlight_eth::v28::{BlockHashes, BlockHeaders, Blocks, HashLookupResponse, Message28, NewBlock, Transactions};
+
+use rushlight_p2p::{DisconnectReason, ProtocolEnd};
 
 use super::support::{LONG, Node, TestChain, hash, header, transaction};
 
@@ -26,7 +26,9 @@ async fn breach_by(message: Message28, why: &str) {
 
 fn list_of(count: usize) -> Vec<u8> {
     let mut out = RlpStream::new_list(count);
-    (0..count).for_each(|_| drop(out.append(&hash(1).as_slice())));
+    for _ in 0..count {
+        out.append(&hash(1).as_slice());
+    }
     out.out().to_vec()
 }
 
@@ -70,8 +72,8 @@ async fn decision_8_transactions_without_any_or_that_are_none() {
     let mut out = RlpStream::new_list(1);
     out.append(&vec![1u8; 30]);
     breach(0x02, out.out(), "transaction 0").await;
-    let cut = Bytes::copy_from_slice(&[&transaction(1)[..], &[0x80]].concat());
-    breach_by(Message28::Transactions(Transactions(vec![transaction(0), cut])), "after the message").await;
+    let cut = Bytes::copy_from_slice(&[&[0x02], &transaction(1)[..], &[0x80]].concat());
+    breach_by(Message28::Transactions(Transactions(vec![transaction(0), cut])), "transaction 1").await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -94,11 +96,22 @@ async fn decision_9_an_answer_over_twice_the_limit() {
     assert!(asking.await.unwrap().is_err());
 }
 
+/// A message over 10 MiB and an id past the connection's last are found by `p2p`, which then disconnects.
 #[tokio::test(start_paused = true)]
-async fn decision_9_a_message_over_10_mib() {
-    let mut out = RlpStream::new_list(2);
-    out.begin_list(0).append(&vec![7u8; 10 << 20]);
-    breach(0x10, out.out(), "the limit is 10485760").await;
+async fn decision_9_and_edges_what_p2p_finds_is_told_as_a_breach_too() {
+    let mut node = Node::new(TestChain::new(3));
+    let (raw, _session) = node.join().await;
+    raw.node_peer.disconnect(DisconnectReason::BreachOfProtocol);
+    assert!(node.left(raw.id).await.unwrap().contains("devp2p"));
+    assert_eq!(raw.ended().await.reason, DisconnectReason::BreachOfProtocol);
+
+    let raw = node.connect();
+    raw.node_peer.disconnect(DisconnectReason::BreachOfProtocol);
+    assert!(node.left(raw.id).await.unwrap().contains("devp2p"));
+
+    let (raw, session) = node.join().await;
+    session.disconnect(DisconnectReason::BreachOfProtocol);
+    assert_eq!(node.left(raw.id).await, None, "whoever ended it knows why");
 }
 
 #[tokio::test(start_paused = true)]
@@ -195,8 +208,8 @@ async fn decision_10_the_peer_is_let_go_though_nobody_listens_to_events() {
     // The one place in the queue is taken.
     raw.say(Message28::Transactions(Transactions(vec![transaction(1)]))).await;
     raw.say_bytes(0x01, vec![0xc0]).await;
-    let told = rushlight_p2p::ProtocolEnd::disconnected(&raw.node_peer).await;
-    assert_eq!(told, rushlight_p2p::DisconnectReason::BreachOfProtocol);
+    let told = ProtocolEnd::disconnected(&raw.node_peer).await;
+    assert_eq!(told, DisconnectReason::BreachOfProtocol);
     node.events.recv().await.unwrap();
     assert!(node.left(raw.id).await.is_some());
 }

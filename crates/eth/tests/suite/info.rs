@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use alloy_primitives::U256;
 use rushlight_chain::{ChainAccess, Head, RawBlock};
-use rushlight_eth::{EthConfig, EthProtocol, v28::{Message28, NewBlock}};
+use rushlight_eth::{
+    EthConfig, EthProtocol,
+    v28::{Message28, NewBlock},
+};
 use rushlight_p2p::{PeerId, Protocol};
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -17,10 +20,7 @@ async fn node_info_has_the_fields_of_geth() {
     let (events, _receiver) = mpsc::channel(1);
     let mut config = EthConfig::new(chain.clone(), events);
     let info = EthProtocol::new(config.clone()).node_info().unwrap();
-    assert_eq!(
-        info,
-        json!({ "network": 0, "difficulty": 4, "genesis": chain.hashes[0], "head": chain.hashes[3] })
-    );
+    assert_eq!(info, json!({ "network": 0, "difficulty": 4, "genesis": chain.hashes[0], "head": chain.hashes[3] }));
     config.info_network = Some(1);
     config.info_config = Some(json!({ "chainId": 1 }));
     let info = EthProtocol::new(config).node_info().unwrap();

@@ -2,6 +2,7 @@ mod blocks;
 mod breaches;
 mod info;
 mod logs;
+mod network;
 mod requests;
 mod serving;
 mod status;

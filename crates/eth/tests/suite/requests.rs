@@ -74,7 +74,10 @@ async fn decision_7_types_do_not_wait_for_each_other() {
     let (mut raw, session) = node.join().await;
     let first = look(&session, value(1).0, LONG);
     asked(&mut raw).await;
-    let other = { let session = session.clone(); tokio::spawn(async move { session.block_hashes(hash(1), 9, LONG).await }) };
+    let other = {
+        let session = session.clone();
+        tokio::spawn(async move { session.block_hashes(hash(1), 9, LONG).await })
+    };
     assert!(matches!(raw.hear().await, Message28::GetBlockHashes(_)));
     raw.say(Message28::BlockHashes(BlockHashes::default())).await;
     assert_eq!(other.await.unwrap(), Ok(vec![]));
@@ -118,7 +121,10 @@ async fn decision_7_few_places_are_kept_for_late_answers() {
     }
     assert_eq!(look(&session, value(4).0, LONG).await.unwrap(), Err(RequestError::Busy));
     // Another type has places of its own.
-    let other = { let session = session.clone(); tokio::spawn(async move { session.blocks(vec![hash(1)], LONG).await }) };
+    let other = {
+        let session = session.clone();
+        tokio::spawn(async move { session.blocks(vec![hash(1)], LONG).await })
+    };
     for n in 0..4 {
         assert_eq!(asked(&mut raw).await, [value(n).0], "what was refused was not sent");
     }
@@ -127,6 +133,7 @@ async fn decision_7_few_places_are_kept_for_late_answers() {
     assert_eq!(other.await.unwrap(), Ok(vec![]));
     // One late answer gives one place back.
     answer(&raw, value(0).1).await;
+    tokio::time::sleep(Duration::from_millis(1)).await;
     let next = look(&session, value(5).0, LONG);
     assert_eq!(asked(&mut raw).await, [value(5).0]);
     for n in [1, 2, 3, 5] {

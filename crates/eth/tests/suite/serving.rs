@@ -129,7 +129,7 @@ async fn decision_9_a_response_stops_growing_past_2_mib() {
 #[tokio::test(start_paused = true)]
 async fn decision_9_a_block_over_2_mib_is_served_alone() {
     let mut chain = TestChain::new(3);
-    chain.blocks[1].transactions = vec![super::support::transaction(0); 70_000];
+    chain.blocks[1].transactions = vec![super::support::transaction(0); 250_000];
     let mut node = Node::new(chain);
     let (mut raw, _session) = node.join().await;
     let asked = vec![node.chain.hashes[1], node.chain.hashes[2]];

@@ -33,10 +33,7 @@ async fn decision_2_each_mismatch_ends_with_0x10() {
     for (theirs, says) in [
         (Status { protocol_version: 27, ..good }, "protocol version: ours is 28, the peer's is 27".to_owned()),
         (Status { network_id: 5, ..good }, "network id: ours is 0, the peer's is 5".to_owned()),
-        (
-            Status { genesis: hash(7), ..good },
-            format!("genesis: ours is {}, the peer's is {}", good.genesis, hash(7)),
-        ),
+        (Status { genesis: hash(7), ..good }, format!("genesis: ours is {}, the peer's is {}", good.genesis, hash(7))),
     ] {
         let raw = node.connect();
         raw.say(Message28::Status(theirs)).await;

@@ -17,7 +17,9 @@ use rushlight_eth::{
     EthConfig, EthProtocol, Session, SessionEvent,
     v28::{self, Message28, Status},
 };
-use rushlight_p2p::{DisconnectReason, Peer, PeerId, Protocol, ProtocolEnd, ProtocolError, ProtocolStream, protocol_pair};
+use rushlight_p2p::{
+    DisconnectReason, Peer, PeerId, Protocol, ProtocolEnd, ProtocolError, ProtocolStream, protocol_pair,
+};
 use tokio::{sync::mpsc, task::JoinHandle};
 
 /// Longer than anything that a test waits for.
@@ -144,6 +146,10 @@ impl Node {
     pub(crate) fn connect(&mut self) -> Raw {
         let id = PeerId([self.next_peer; 64]);
         self.next_peer += 1;
+        self.connect_as(id)
+    }
+
+    pub(crate) fn connect_as(&self, id: PeerId) -> Raw {
         // More ids than the capability has, so that a test can send those too.
         let (ours, theirs) = protocol_pair("eth", 64, [PeerId([0; 64]), id]);
         let node_peer = ours.peer.clone();
@@ -204,7 +210,9 @@ impl Raw {
     }
 
     pub(crate) async fn hear(&mut self) -> Message28 {
-        let message = self.stream.recv().await.expect("the session is over");
+        // A test that waits in vain fails, and does not hang.
+        let message = tokio::time::timeout(2 * LONG, self.stream.recv()).await.expect("nothing to hear");
+        let message = message.expect("the session is over");
         v28::decode(message.id, &message.payload).unwrap()
     }
 

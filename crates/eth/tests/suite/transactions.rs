@@ -89,7 +89,9 @@ async fn decision_8_batches_stay_within_2_mib() {
     while counts.iter().sum::<usize>() < 5 {
         let message = raw.stream.recv().await.unwrap();
         assert!(message.payload.len() <= SOFT_RESPONSE_BYTES + 16);
-        let Ok(Message28::Transactions(got)) = rushlight_eth::v28::decode(message.id, &message.payload) else { panic!() };
+        let Ok(Message28::Transactions(got)) = rushlight_eth::v28::decode(message.id, &message.payload) else {
+            panic!()
+        };
         counts.push(got.0.len());
     }
     assert_eq!(counts, [2, 2, 1]);
