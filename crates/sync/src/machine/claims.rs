@@ -25,7 +25,7 @@ impl Machine {
         let pool = &mut self.pool;
         self.requests.retain(|id, request| {
             if request.peer == key
-                && let Purpose::Items(asked) = &request.purpose
+                && let Purpose::Items { asked, .. } = &request.purpose
             {
                 asked.iter().for_each(|hash| pool.unmark(hash, *id));
             }
@@ -171,6 +171,7 @@ impl Machine {
             self.pool.release(hash);
         }
         for peer in self.peers.values_mut() {
+            peer.forget_empty(id);
             if matches!(peer.phase, Phase::Leading(on) | Phase::Backing { path: on, .. } if on == id) {
                 peer.phase = Phase::Idle;
             }
@@ -178,16 +179,13 @@ impl Machine {
     }
 
     pub(super) fn tick(&mut self, now: Now) {
-        for peer in self.peers.values_mut() {
-            peer.forget_lacks(now.elapsed);
-        }
-        self.rescan();
         let stalled: Vec<PeerKey> = (self.paths.values())
             .filter(|path| {
-                let waits = path.window().is_some_and(|window| {
-                    window.hashes.front().is_none_or(|hash| self.pool.get(hash).is_none())
-                });
-                waits && path.progressed + STALL <= now.elapsed
+                // Silence and missing hashes are noticed elsewhere. This is a next block that its own leader lacks.
+                let next = path.window().and_then(|window| window.hashes.front());
+                let leader = self.peers.get(&path.leader);
+                let lacking = next.is_some_and(|hash| self.pool.is_open(hash) && leader.is_some_and(|leader| leader.lacks(hash)));
+                lacking && path.progressed + STALL <= now.elapsed
             })
             .map(|path| path.leader)
             .collect();
@@ -196,5 +194,9 @@ impl Machine {
             self.penalise(key, Offence::Stalled, why.to_owned());
             self.set_aside(key, why, now);
         }
+        for peer in self.peers.values_mut() {
+            peer.forget_lacks(now.elapsed);
+        }
+        self.rescan();
     }
 }

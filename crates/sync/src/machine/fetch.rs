@@ -12,11 +12,12 @@ impl Machine {
         }
         let mut keys: Vec<PeerKey> =
             self.peers.iter().filter(|(_, peer)| peer.has_room(now.elapsed)).map(|(key, _)| *key).collect();
-        // Those with nothing to do first, then the fastest: what is next in line should come soon. Of equals any.
+        // What is next in line should come soon: the fastest first, and last whoever has not shown any pace yet or left
+        // something unanswered. Of equals any.
         keys.shuffle(&mut self.rng);
         keys.sort_by_key(|key| {
             let peer = &self.peers[key];
-            (peer.flying, std::cmp::Reverse(peer.pace.rate.unwrap_or(f64::MAX) as u64))
+            (peer.strikes, std::cmp::Reverse(peer.pace.rate.map_or(0, |rate| rate as u64)))
         });
         for round in 1..=REQUESTS_PER_PEER {
             for key in &keys {
@@ -25,15 +26,12 @@ impl Machine {
                     continue;
                 }
                 let timeout = peer.pace.timeout();
-                let wanted = self.collect(*key);
-                if wanted.is_empty() {
-                    continue;
-                }
+                let Some((path, wanted)) = self.collect(*key, now) else { continue };
                 let ask = match self.config.want {
                     Want::Headers => Ask::Headers(wanted.clone()),
                     Want::Blocks => Ask::Blocks(wanted.clone()),
                 };
-                let id = self.request(*key, Purpose::Items(wanted.clone()), ask, timeout, now);
+                let id = self.request(*key, Purpose::Items { path, asked: wanted.clone() }, ask, timeout, now);
                 wanted.iter().for_each(|hash| self.pool.mark(hash, id));
                 if let Some(peer) = self.peers.get_mut(key) {
                     peer.flying += 1;
@@ -42,33 +40,34 @@ impl Machine {
         }
     }
 
-    /// A batch for one session: what is open in the windows of the linked chains, lowest first, and not lacked by it.
-    fn collect(&mut self, key: PeerKey) -> Vec<B256> {
-        let Some(peer) = self.peers.get(&key) else { return Vec::new() };
+    /// A batch for one session: what is open in the window of a linked chain, lowest first, and not lacked by it. Its own
+    /// chain comes first, as it can be expected to hold that; then any.
+    fn collect(&mut self, key: PeerKey, now: Now) -> Option<(PathId, Vec<B256>)> {
+        let peer = self.peers.get(&key)?;
         let batch = peer.pace.batch();
         let ahead = match self.config.want {
             Want::Headers => HEADERS_AHEAD,
             Want::Blocks => BLOCKS_AHEAD,
         };
-        let mut wanted: Vec<B256> = Vec::new();
-        for path in self.paths.values_mut() {
-            let Some(window) = path.window_mut() else { continue };
+        // With the pool full of bytes, only what the sink waits for is fetched.
+        let ahead = if self.pool.bytes() > MAX_POOL_BYTES { batch } else { ahead };
+        let linked = self.paths.iter().filter(|(id, path)| path.is_linked() && !peer.avoids(**id, now.elapsed));
+        let mut ids: Vec<PathId> = linked.map(|(id, _)| *id).collect();
+        ids.shuffle(&mut self.rng);
+        ids.sort_by_key(|id| peer.phase != Phase::Leading(*id));
+        for id in ids {
+            let Some(window) = self.paths.get_mut(&id).and_then(Path::window_mut) else { continue };
             while window.hashes.get(window.scan).is_some_and(|hash| !self.pool.is_open(hash)) {
                 window.scan += 1;
             }
-            // With the pool full of bytes, only what the sink waits for is fetched.
-            let end = if self.pool.bytes() > MAX_POOL_BYTES { batch } else { ahead };
-            for hash in window.hashes.iter().take(end).skip(window.scan) {
-                if wanted.len() >= batch {
-                    return wanted;
-                }
-                // Chains that share hashes are in lockstep, so what was taken for the one is skipped for the other.
-                if self.pool.is_open(hash) && !peer.lacks(hash) && !wanted.contains(hash) {
-                    wanted.push(*hash);
-                }
+            let open = window.hashes.iter().take(ahead).skip(window.scan);
+            let open = open.filter(|hash| self.pool.is_open(hash) && !peer.lacks(hash));
+            let wanted: Vec<B256> = open.take(batch).copied().collect();
+            if !wanted.is_empty() {
+                return Some((id, wanted));
             }
         }
-        wanted
+        None
     }
 
     /// Headers or blocks came; `None`: they did not.
@@ -76,6 +75,7 @@ impl Machine {
         &mut self,
         key: PeerKey,
         id: RequestId,
+        path: PathId,
         asked: Vec<B256>,
         items: Option<Vec<Item>>,
         took: std::time::Duration,
@@ -85,10 +85,10 @@ impl Machine {
             && let Some(peer) = self.peers.get_mut(&key)
         {
             if items.is_empty() {
-                peer.note_empty(now.elapsed);
+                peer.note_empty(path, now.elapsed);
                 asked.iter().for_each(|hash| peer.note_lack(*hash));
             } else {
-                peer.empties = 0;
+                peer.forget_empty(path);
                 peer.pace.served(asked.len(), items.len(), took);
             }
             let mut last = 0;

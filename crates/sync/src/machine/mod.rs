@@ -296,8 +296,8 @@ enum Purpose {
     Hashes { path: PathId, from: B256 },
     /// The header of a kept hash of a walk.
     Probe { path: PathId, hash: B256, number: u64 },
-    /// Marked in the pool.
-    Items(Vec<B256>),
+    /// What comes next on a path, marked in the pool.
+    Items { path: PathId, asked: Vec<B256> },
 }
 
 #[derive(Debug)]
@@ -435,7 +435,7 @@ impl Machine {
         let Some(Request { peer: key, purpose, sent }) = self.requests.remove(&id) else { return };
         let Some(peer) = self.peers.get_mut(&key) else { return };
         let took = now.elapsed.saturating_sub(sent);
-        if matches!(purpose, Purpose::Items(_)) {
+        if matches!(purpose, Purpose::Items { .. }) {
             peer.flying = peer.flying.saturating_sub(1);
         }
         match &answer {
@@ -456,7 +456,7 @@ impl Machine {
             Purpose::Check(best) => self.checked(key, id, best, items(answer), now),
             Purpose::Hashes { path, from } => self.hashes(key, path, from, hashes(answer), now, view),
             Purpose::Probe { path, hash, number } => self.probed(path, hash, number, items(answer), now),
-            Purpose::Items(asked) => self.items(key, id, asked, items(answer), took, now),
+            Purpose::Items { path, asked } => self.items(key, id, path, asked, items(answer), took, now),
         }
         if gone {
             self.forsake(key);

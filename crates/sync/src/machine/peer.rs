@@ -1,5 +1,6 @@
 //! What is known of a session: its claim, what is being done about it, and how fast it is.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use alloy_primitives::{B256, U256};
@@ -42,8 +43,6 @@ pub(super) struct Peer {
     pub(super) flying: usize,
     /// Unanswered requests in a row.
     pub(super) strikes: u32,
-    /// Empty answers in a row.
-    pub(super) empties: u32,
     /// Nothing is asked of it before this.
     pub(super) rest_until: Duration,
     /// Counted on another's walk for too long: it makes its own now.
@@ -52,6 +51,9 @@ pub(super) struct Peer {
     pub(super) gone: bool,
     lacks: LruCache<B256, ()>,
     lacks_since: Duration,
+    /// Paths of which it gave nothing: how often in a row, and until when it is not asked again. It has one entry for
+    /// a path that is followed, at most.
+    avoids: BTreeMap<PathId, (u32, Duration)>,
 }
 
 impl Peer {
@@ -65,12 +67,12 @@ impl Peer {
             pace: Pace::new(want),
             flying: 0,
             strikes: 0,
-            empties: 0,
             rest_until: Duration::ZERO,
             impatient: false,
             gone: false,
             lacks: LruCache::unbounded(),
             lacks_since: now,
+            avoids: BTreeMap::new(),
         }
     }
 
@@ -117,10 +119,21 @@ impl Peer {
         }
     }
 
-    /// Notes an answer with nothing in it, and rests.
-    pub(super) fn note_empty(&mut self, now: Duration) {
-        self.rest_until = now + (REST * 2u32.pow(self.empties.min(7))).min(MAX_REST);
-        self.empties += 1;
+    /// Notes an answer with nothing of a path in it. Only that path suffers: whoever invents one must not keep the
+    /// others from being fetched.
+    pub(super) fn note_empty(&mut self, path: PathId, now: Duration) {
+        let (times, until) = self.avoids.entry(path).or_default();
+        *until = now + (REST * 2u32.pow((*times).min(7))).min(MAX_REST);
+        *times += 1;
+    }
+
+    /// Notes that it holds something of a path, or that the path is gone.
+    pub(super) fn forget_empty(&mut self, path: PathId) {
+        self.avoids.remove(&path);
+    }
+
+    pub(super) fn avoids(&self, path: PathId, now: Duration) -> bool {
+        self.avoids.get(&path).is_some_and(|(_, until)| *until > now)
     }
 }
 
@@ -135,7 +148,7 @@ pub(super) struct Pace {
 }
 
 /// Weight of a new measurement: a handful of answers settle it.
-const NEW: f64 = 0.3;
+const NEW: f64 = 0.5;
 
 impl Pace {
     fn new(want: Want) -> Self {

@@ -26,7 +26,7 @@ pub(super) fn write(report: &Report, want: Want, head: &Head, peer: Option<PeerI
             let remaining = summary.remaining.map_or_else(|| "unknown".to_owned(), |time| Time(time).to_string());
             let (current, highest, peers) = (progress.current, progress.highest, summary.peers);
             let rate = summary.rate.round() as u64;
-            info!(current, highest, rate, remaining, peers, seals_checked = summary.seals, "syncing {what}: {rate}/s");
+            info!(target: "rushlight_sync::progress", current, highest, rate, remaining, peers, seals_checked = summary.seals, "syncing {what}: {rate}/s");
         }
         Report::Finished(Summary { headers, seals, took, peers, .. }) => {
             let seconds = took.as_secs_f64();
