@@ -147,6 +147,12 @@ impl Peer {
         &self.0.capabilities
     }
 
+    /// Why this node ends the session, once it does: what [`Peer::disconnect`] was given first, or what this crate found.
+    /// `None` where the peer ends it. Known before [`ProtocolStream::recv`] gives `None`.
+    pub fn disconnect_reason(&self) -> Option<DisconnectReason> {
+        *self.0.disconnect.borrow()
+    }
+
     /// Asks for the end of the session and returns at once. What is queued goes out first, then Disconnect.
     pub fn disconnect(&self, reason: DisconnectReason) {
         self.0.disconnect.send_if_modified(|given| {

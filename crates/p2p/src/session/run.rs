@@ -8,7 +8,7 @@ use tokio::{
     task::JoinSet,
     time::{Instant, MissedTickBehavior, interval_at, timeout},
 };
-use tracing::{debug, error};
+use tracing::{debug, error, warn};
 
 use super::{
     error::SessionError,
@@ -83,17 +83,26 @@ pub(crate) async fn run(ready: Ready, peer: Peer) -> Ended {
         let reading = read(&mut link.reader, lanes, pong);
         let writing = write(&mut link.writer, &mut queue, &mut pongs);
         tokio::pin!(reading, writing);
-        tokio::select! {
+        let error = tokio::select! {
             biased;
             reason = requested(&mut disconnect) => SessionError::Local(reason),
             error = &mut reading => error,
             error = &mut writing => match error {
-                SessionError::Io(_) => timeout(LAST_WORDS, reading).await.unwrap_or(error),
+                SessionError::Io(_) => timeout(LAST_WORDS, reading.as_mut()).await.unwrap_or(error),
                 error => error,
             },
             error = finished(&mut tasks, &peer) => error,
+        };
+        // While the protocols' streams still stand: one that ends then tells a breach from a peer that hung up.
+        if !error.by_peer() {
+            peer.disconnect(error.reason());
         }
+        error
     };
+    let ours = !matches!(error, SessionError::Local(_) | SessionError::Protocol { .. }) && !error.by_peer();
+    if ours && error.reason() == DisconnectReason::BreachOfProtocol {
+        warn!(peer = %peer.id(), addr = %peer.remote_addr(), client = peer.client(), %error, "breach of protocol");
+    }
     // Wakes the senders that wait for room; the receivers have ended with the lanes.
     send_budget.close();
     tokio::join!(part(link, queue, &error), async {
