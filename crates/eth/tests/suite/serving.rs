@@ -81,6 +81,14 @@ async fn decision_5_and_edges_look_ups_keep_their_positions() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn decision_5_the_empty_uncle_list_is_held_by_everyone() {
+    let mut node = Node::new(TestChain::new(3));
+    let (mut raw, _session) = node.join().await;
+    let got = look(&mut raw, vec![alloy_consensus::EMPTY_OMMER_ROOT_HASH]).await;
+    assert_eq!(got, [Bytes::from_static(&[0xc0])]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn edges_of_385_to_768_look_ups_the_first_384_are_answered() {
     let mut node = Node::new(TestChain::new(3));
     let (mut raw, _session) = node.join().await;
