@@ -199,8 +199,8 @@ func preimages(db ethdb.Iteratee) []byte {
 	it := db.NewIterator(nil, nil)
 	defer it.Release()
 	for it.Next() {
-		key := it.Key()
-		if len(key) < common.HashLength {
+		key := it.Key() // a trie node's hash, or "c" and that of code; longer keys are of headers, blocks, addresses
+		if len(key) < common.HashLength || len(key) > common.HashLength+1 {
 			continue
 		}
 		if hash := key[len(key)-common.HashLength:]; bytes.Equal(hash, crypto.Keccak256(it.Value())) {

@@ -84,13 +84,15 @@ func publicKey(key *ecdsa.PrivateKey) []byte { return crypto.FromECDSAPub(&key.P
 
 // reason reads a Disconnect, which some clients send as a list and some as a bare number.
 func reason(data []byte) p2p.DiscReason {
-	var list []p2p.DiscReason
+	var list []uint64
 	if err := rlp.DecodeBytes(data, &list); err == nil && len(list) > 0 {
-		return list[0]
+		return p2p.DiscReason(list[0])
 	}
-	var one p2p.DiscReason
-	_ = rlp.DecodeBytes(data, &one)
-	return one
+	var one uint64
+	if err := rlp.DecodeBytes(data, &one); err != nil {
+		return p2p.DiscInvalid
+	}
+	return p2p.DiscReason(one)
 }
 
 func (c *rawConn) write(code uint64, message any) error {
