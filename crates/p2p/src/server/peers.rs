@@ -1,7 +1,7 @@
 //! The loop that owns the peers. It never waits for a peer, a protocol or a subscriber.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     future::pending,
     io,
     net::{IpAddr, SocketAddr},
@@ -59,6 +59,8 @@ struct Conn {
     inbound: bool,
     /// Who it is: dialled, or said so in its handshake.
     id: Option<PeerId>,
+    /// Its handshake is done and Hello under way.
+    checked: bool,
     admitted: bool,
     task: AbortHandle,
 }
@@ -94,7 +96,7 @@ pub(super) struct Peers {
     dialer: Dialer,
     tasks: JoinSet<Outcome>,
     conns: HashMap<Id, Conn>,
-    peers: HashMap<PeerId, Entry>,
+    peers: BTreeMap<PeerId, Entry>,
 }
 
 impl Peers {
@@ -147,7 +149,7 @@ impl Peers {
             dialer: Dialer::default(),
             tasks: JoinSet::new(),
             conns: HashMap::new(),
-            peers: HashMap::new(),
+            peers: BTreeMap::new(),
         };
         for enode in config.static_peers {
             peers.add_static(enode);
@@ -164,12 +166,15 @@ impl Peers {
             let due = self.dialer.next_due(Instant::now());
             let accepting = self.pending_inbound() < self.limits.pending;
             tokio::select! {
+                // In a fixed order, so that a simulation can be repeated. Nobody is starved: what stands first is bounded
+                // by what stands below it, and commands come from this process.
+                biased;
+                Some(joined) = self.tasks.join_next_with_id() => self.on_joined(joined),
+                Some(question) = self.questions.recv() => self.on_question(question),
                 command = self.commands.recv() => match command {
                     None | Some(Command::Shutdown) => break,
                     Some(command) => self.on_command(command),
                 },
-                Some(question) = self.questions.recv() => self.on_question(question),
-                Some(joined) = self.tasks.join_next_with_id() => self.on_joined(joined),
                 accepted = accept(&mut self.listener, self.accept_from), if accepting => self.on_accepted(accepted),
                 () = at(due) => {}
             }
@@ -315,22 +320,24 @@ impl Peers {
         };
         let rng = StdRng::from_rng(&mut self.rng);
         let task = self.tasks.spawn(connection(self.common.clone(), origin, rng));
-        self.conns.insert(task.id(), Conn { remote, inbound, id, admitted: false, task });
+        self.conns.insert(task.id(), Conn { remote, inbound, id, checked: false, admitted: false, task });
     }
 
     fn on_question(&mut self, question: Question) {
         match question {
             Question::Check { conn, id, reply } => {
-                if let Some(conn) = self.conns.get_mut(&conn) {
-                    conn.id = Some(id);
-                    let inbound = conn.inbound;
-                    let verdict = match self.peers.get(&id) {
-                        Some(entry) if self.gives_way(entry, inbound) => Ok(()),
-                        Some(_) => Err(DisconnectReason::AlreadyConnected),
-                        None => self.has_room(&id, inbound),
-                    };
-                    let _ = reply.send(verdict);
+                let Some(state) = self.conns.get_mut(&conn) else { return };
+                state.id = Some(id);
+                let inbound = state.inbound;
+                let verdict = match self.peers.get(&id) {
+                    Some(entry) if self.gives_way(entry, inbound) => Ok(()),
+                    Some(_) => Err(DisconnectReason::AlreadyConnected),
+                    None => self.has_room(&id, inbound),
+                };
+                if let Some(state) = self.conns.get_mut(&conn) {
+                    state.checked = verdict.is_ok();
                 }
+                let _ = reply.send(verdict);
             }
             Question::Admit { conn, peer, reply } => {
                 let (id, inbound) = (peer.id(), peer.inbound());
@@ -345,6 +352,15 @@ impl Peers {
                             let _ = reply.send(Err(DisconnectReason::AlreadyConnected));
                         }
                     }
+                    return;
+                }
+                if !self.preferred(&id, inbound)
+                    && self
+                        .conns
+                        .values()
+                        .any(|conn| conn.id == Some(id) && conn.checked && !conn.admitted && conn.inbound != inbound)
+                {
+                    let _ = reply.send(Err(DisconnectReason::AlreadyConnected));
                     return;
                 }
                 self.admit(conn, peer, reply);
@@ -371,12 +387,17 @@ impl Peers {
         let _ = reply.send(Ok(()));
     }
 
-    /// Two nodes that dial each other at once would each refuse the other's connection in favour of its own. So, for
-    /// the time that a handshake may take, the connection that the greater identity opened displaces the other.
+    /// Two nodes that dial each other at once would each refuse the other's connection in favour of its own. So of two
+    /// such connections both keep the one that the greater identity opened.
+    fn preferred(&self, id: &PeerId, inbound: bool) -> bool {
+        inbound == (*id > self.id)
+    }
+
+    /// Whether a session is so young that its peer may not have known of it when it dialled, and is not the one to keep.
     fn gives_way(&self, entry: &Entry, new_inbound: bool) -> bool {
-        let preferred = |inbound: bool| inbound == (entry.peer.id() > self.id);
-        preferred(new_inbound)
-            && !preferred(entry.peer.inbound())
+        let id = entry.peer.id();
+        self.preferred(&id, new_inbound)
+            && !self.preferred(&id, entry.peer.inbound())
             && entry.next.is_none()
             && entry.since.elapsed() <= HANDSHAKE_TIMEOUT
     }
@@ -441,7 +462,9 @@ impl Peers {
                 Some(entry) => self.dialer.connected(&id, entry.since),
                 None => {
                     let pause = self.dialer.ended(&id, reason, now, &mut self.rng);
-                    if let Some(pause) = pause.filter(|_| next.is_none() && (wanted.is_static || wanted.trusted)) {
+                    if let Some(pause) =
+                        pause.filter(|_| next.is_none() && reason != DisconnectReason::AlreadyConnected)
+                    {
                         let list = if wanted.is_static { "static" } else { "trusted" };
                         info!(peer = %id, %addr, error, again_in = ?pause, "no connection to a {list} peer");
                     }

@@ -221,6 +221,12 @@ impl Ready {
         self.link.goodbye(reason).await;
     }
 
+    /// As [`Ready::refuse`], but not compressed, as some nodes do who have not read our Hello yet.
+    pub async fn refuse_uncompressed(mut self, reason: DisconnectReason) {
+        self.link.set_snappy(false);
+        self.link.goodbye(reason).await;
+    }
+
     /// Reads one message, with its id as on the wire. For those who speak without a server, such as tests.
     pub async fn read(&mut self) -> Result<(u64, bytes::Bytes), SessionError> {
         self.link.reader.read().await
