@@ -16,7 +16,7 @@
 //! What the headers add up to settles the claim.
 //!
 //! Follows the PoC-6 page of the Ethereum wire protocol ("Basic Chain Syncing", "Parallel Block Downloads"), with the
-//! decisions of `docs/eth-28.md`.
+//! decisions of `docs/protocols.md`.
 
 pub mod blocks;
 pub mod machine;
