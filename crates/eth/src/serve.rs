@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use alloy_consensus::EMPTY_OMMER_ROOT_HASH;
 use alloy_primitives::{B256, Bytes};
-use rushlight_chain::ChainAccess;
+use rushlight_chain::{ChainAccess, RawBlock};
 
 use crate::v28::{
     BlockHashes, BlockHeaders, Blocks, GetBlockHashes, HashLookupResponse, MAX_BLOCKS, MAX_HASHES, MAX_HEADERS,
@@ -36,11 +36,7 @@ pub(crate) fn answer(access: &dyn ChainAccess, asked: &Asked) -> Message28 {
             |raw| raw.len(),
         ))),
         Asked::Blocks(hashes) => {
-            let size = |block: &rushlight_chain::block::RawBlock| {
-                let parts = block.transactions.iter().chain(&block.uncles);
-                block.header.len() + parts.map(|part| part.len() + ITEM_OVERHEAD).sum::<usize>() + 3 * ITEM_OVERHEAD
-            };
-            Message28::Blocks(Blocks(collect(hashes, MAX_BLOCKS, |hash| access.block(hash), size)))
+            Message28::Blocks(Blocks(collect(hashes, MAX_BLOCKS, |hash| access.block(hash), block_bytes)))
         }
         Asked::Lookup(hashes) => Message28::HashLookupResponse(HashLookupResponse(look_up(access, hashes))),
     }
@@ -49,8 +45,15 @@ pub(crate) fn answer(access: &dyn ChainAccess, asked: &Asked) -> Message28 {
 /// Most bytes of an RLP header of anything that fits a message.
 const ITEM_OVERHEAD: usize = 4;
 
-/// What no message can carry is as good as not held.
-const MOST_ITEM_BYTES: usize = MAX_MESSAGE_BYTES - 4 * ITEM_OVERHEAD;
+/// At least as many bytes as the block takes in a message.
+pub(crate) fn block_bytes(block: &RawBlock) -> usize {
+    let parts = block.transactions.iter().chain(&block.uncles);
+    block.header.len() + parts.map(|part| part.len() + ITEM_OVERHEAD).sum::<usize>() + 3 * ITEM_OVERHEAD
+}
+
+/// The largest item that a message can carry beside its lists' headers and a total difficulty. What is larger is as good as
+/// not held.
+pub(crate) const MOST_ITEM_BYTES: usize = MAX_MESSAGE_BYTES - 64;
 
 /// Items that are not held are left out, and one that is asked for twice comes once.
 fn collect<T>(hashes: &[B256], most: usize, read: impl Fn(&B256) -> Option<T>, size: impl Fn(&T) -> usize) -> Vec<T> {

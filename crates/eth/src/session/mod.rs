@@ -1,14 +1,28 @@
-//! One session: the handle that the floors above hold. Its state belongs to [`task`].
+//! One session: the handle that the floors above hold. Its state belongs to its task.
+//!
+//! ```text
+//! handshake  the exchange of Status
+//! task       one session from Status to its end: router, server and writer side by side
+//! router     reads the peer; owns the queues of open requests (`queue`)
+//! request    questions, and what counts as an answer to one: pure
+//! inbound    what one incoming message says: pure
+//! known      what the peer is known to have
+//! breach     what a peer did wrong; `end`: what follows from it; `leaving`: that the floors above hear of it
+//! ```
 
-pub(crate) mod breach;
+mod breach;
+mod end;
 mod handshake;
 mod inbound;
 mod known;
+mod leaving;
 mod queue;
 mod request;
+mod router;
 mod task;
 
 use std::{
+    collections::HashSet,
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -24,7 +38,10 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 pub use request::RequestError;
 
-use crate::v28::{MAX_MESSAGE_BYTES, Message28, NewBlock, SOFT_RESPONSE_BYTES, Status, Transactions, transaction_hash};
+use crate::{
+    serve::{MOST_ITEM_BYTES, block_bytes},
+    v28::{Message28, NewBlock, SOFT_RESPONSE_BYTES, Status, Transactions, transaction_hash},
+};
 use known::Known;
 use queue::Open;
 use request::{Answer, KINDS, Question};
@@ -134,43 +151,40 @@ impl Session {
         if !self.shared.accept_transactions.load(Ordering::Relaxed) {
             return 0;
         }
-        let mut known = lock(&self.shared.known);
-        let mut sent = 0;
-        let mut batch = Vec::new();
-        let mut hashes: Vec<B256> = Vec::new();
-        let mut bytes = 0;
-        let mut flush = |batch: &mut Vec<Bytes>, hashes: &mut Vec<B256>, known: &mut Known| {
-            let message = Message28::Transactions(Transactions(std::mem::take(batch)));
-            let sends = self.gossip.try_send(message).is_ok();
-            for hash in hashes.drain(..).filter(|_| sends) {
-                known.sent_transaction(hash);
-                sent += 1;
+        // Hashed before the lock is taken: a blob transaction takes a while.
+        let hashed = transactions.iter().filter_map(|raw| match transaction_hash(raw) {
+            Ok(hash) => Some((hash, raw)),
+            Err(error) => {
+                tracing::warn!(%error, "a transaction of our own is not sent");
+                None
             }
-            sends
-        };
-        for raw in transactions {
-            let hash = match transaction_hash(raw) {
-                Ok(hash) => hash,
-                Err(error) => {
-                    tracing::warn!(%error, "a transaction of our own is not sent");
-                    continue;
-                }
-            };
-            if known.has_transaction(&hash) || hashes.contains(&hash) {
+        });
+        let hashed: Vec<_> = hashed.collect();
+        let mut known = lock(&self.shared.known);
+        let mut batches = Vec::new();
+        let mut room = 0;
+        let mut chosen = HashSet::new();
+        for (hash, raw) in hashed {
+            if known.has_transaction(&hash) || !chosen.insert(hash) {
                 continue;
             }
-            if !batch.is_empty() && bytes + raw.len() > SOFT_RESPONSE_BYTES {
-                bytes = 0;
-                if !flush(&mut batch, &mut hashes, &mut known) {
-                    break;
-                }
+            if batches.is_empty() || raw.len() > room {
+                batches.push((Vec::new(), Vec::new()));
+                room = SOFT_RESPONSE_BYTES;
             }
-            bytes += raw.len();
-            batch.push(raw.clone());
-            hashes.push(hash);
+            if let Some((hashes, batch)) = batches.last_mut() {
+                hashes.push(hash);
+                batch.push(raw.clone());
+                room = room.saturating_sub(raw.len());
+            }
         }
-        if !batch.is_empty() {
-            flush(&mut batch, &mut hashes, &mut known);
+        let mut sent = 0;
+        for (hashes, batch) in batches {
+            if self.gossip.try_send(Message28::Transactions(Transactions(batch))).is_err() {
+                break;
+            }
+            sent += hashes.len();
+            hashes.into_iter().for_each(|hash| known.sent_transaction(hash));
         }
         sent
     }
@@ -181,7 +195,7 @@ impl Session {
         let hash = block.hash();
         let mut known = lock(&self.shared.known);
         // A peer treats a message over the limit as a breach: better that it asks for this block.
-        if known.has_block(&hash) || block.encode().len() + 64 > MAX_MESSAGE_BYTES {
+        if known.has_block(&hash) || block_bytes(block) > MOST_ITEM_BYTES {
             return false;
         }
         let sends = self.gossip.try_send(Message28::NewBlock(NewBlock { block: block.clone(), td })).is_ok();

@@ -6,35 +6,29 @@
 //!   handle ────┴──► writer ◄────┴──► peer          writer: sends; a peer that takes nothing is let go
 //! ```
 
-use std::{
-    future::poll_fn,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::Poll,
-    time::Duration,
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
 };
 
-use alloy_primitives::B256;
-use rushlight_p2p::{DisconnectReason, Message, MessageSender, Peer, ProtocolError, ProtocolStream};
+use rushlight_p2p::{DisconnectReason, MessageSender, Peer, ProtocolError, ProtocolStream};
 use tokio::sync::{Notify, Semaphore, mpsc};
 
 use super::{
     Session, Shared,
-    breach::{Breach, Why},
+    end::{End, SEND_TIMEOUT, broke_below, result},
     handshake::{self, HandshakeError, STATUS_TIMEOUT},
-    inbound::{self, Inbound},
     known::Known,
-    lock,
-    queue::{MAX_OPEN, Open, Queues},
-    request::{Answer, KINDS, Kind, RequestError},
+    leaving::Leaving,
+    queue::{MAX_OPEN, Queues},
+    request::KINDS,
+    router::Router,
 };
 use crate::{
     SessionEvent,
     protocol::Inner,
     serve::{self, Asked},
-    v28::{Message28, Status, message_name},
+    v28::{Message28, Status},
 };
 
 /// A peer's requests that wait to be served. A peer like this node never has more under way, so two of them that ask each
@@ -43,43 +37,6 @@ const SERVE_QUEUE: usize = KINDS * MAX_OPEN;
 /// Transactions and NewBlock that wait to go out: a peer that is slower than this misses some. At 2 MiB at most a message
 /// of transactions it bounds what a slow peer costs.
 const GOSSIP_QUEUE: usize = 8;
-/// Messages up to this size are decoded and checked where they arrive, which takes a fraction of a millisecond; larger
-/// ones off the async threads.
-const INLINE_BYTES: usize = 64 * 1024;
-/// A peer that takes nothing for this long is let go: as long as go-ethereum's p2p waits for a frame.
-const SEND_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// How a session ends.
-enum End {
-    /// The connection is gone, or either side asked for the end.
-    Closed,
-    /// The peer takes nothing.
-    Stalled,
-    /// The peer broke the protocol.
-    Breach(Breach),
-    /// The peer broke what lies below: `p2p` has ended the connection, and logged why.
-    BreachBelow,
-    /// Our own reading failed.
-    Internal,
-}
-
-impl End {
-    /// What the peer did where it broke the protocol.
-    fn breach(&self) -> Option<String> {
-        match self {
-            Self::Breach(breach) => Some(breach.to_string()),
-            Self::BreachBelow => Some(BREACH_BELOW.to_owned()),
-            Self::Closed | Self::Stalled | Self::Internal => None,
-        }
-    }
-}
-
-impl From<Breach> for End {
-    fn from(breach: Breach) -> Self {
-        Self::Breach(breach)
-    }
-}
-
 /// Speaks with one peer from Status to the end.
 pub(crate) async fn run(inner: Arc<Inner>, peer: Peer, mut stream: ProtocolStream) -> Result<(), ProtocolError> {
     let ours = off_thread({
@@ -97,14 +54,6 @@ pub(crate) async fn run(inner: Arc<Inner>, peer: Peer, mut stream: ProtocolStrea
     let ended = result(&peer, end);
     leaving.tell().await;
     ended
-}
-
-/// An id past the capability's last, a message over the limit, a damaged frame: whoever keeps scores hears of it from here.
-const BREACH_BELOW: &str = "broke devp2p, or another protocol on the connection";
-
-/// Whether the connection is gone because the peer broke what lies below.
-fn broke_below(peer: &Peer) -> bool {
-    peer.disconnect_reason() == Some(DisconnectReason::BreachOfProtocol)
 }
 
 /// A peer that does not get as far as a session.
@@ -135,31 +84,6 @@ async fn refused(inner: &Inner, peer: &Peer, error: HandshakeError) -> Result<()
             ended
         }
     }
-}
-
-/// The log and the reason that an end has.
-fn result(peer: &Peer, end: End) -> Result<(), ProtocolError> {
-    let (reason, message) = match end {
-        End::Closed => return Ok(()),
-        End::Stalled => {
-            let message = format!("took nothing for {} s", SEND_TIMEOUT.as_secs());
-            tracing::info!(peer = %peer.id(), address = %peer.remote_addr(), "peer {message}");
-            (DisconnectReason::PingTimeout, message)
-        }
-        End::Breach(breach) => {
-            tracing::warn!(
-                peer = %peer.id(), address = %peer.remote_addr(), client = peer.client(),
-                message_id = format_args!("{:#04x}", breach.message_id),
-                message_name = message_name(breach.message_id), why = %breach.why, "breach of protocol"
-            );
-            (breach.reason(), breach.to_string())
-        }
-        End::BreachBelow => (DisconnectReason::BreachOfProtocol, BREACH_BELOW.to_owned()),
-        End::Internal => (DisconnectReason::SubprotocolError, "internal error".to_owned()),
-    };
-    // At once, whoever may still have to hear of it.
-    peer.disconnect(reason);
-    Err(ProtocolError { reason, message })
 }
 
 /// Runs the session proper.
@@ -269,7 +193,7 @@ async fn write(
 }
 
 /// Runs what blocks, or takes long, on a thread for that. `None` where it panicked, which is logged.
-async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+pub(super) async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(value) => Some(value),
         Err(error) => {
