@@ -77,11 +77,12 @@ pub fn window_start(number: u64) -> u64 {
 
 /// The ends of the windows that end after `done` and not after `last`.
 pub fn complete_windows(done: u64, last: u64) -> impl Iterator<Item = u64> {
-    let mut end = window_end(done.saturating_add(1));
+    // At the end of all numbers there is no next window.
+    let mut next = Some(window_end(done.saturating_add(1))).filter(|end| *end > done);
     std::iter::from_fn(move || {
-        let current = (end > done && end <= last).then_some(end)?;
-        end = end.saturating_add(WINDOW);
-        Some(current)
+        let end = next.filter(|end| *end <= last)?;
+        next = end.checked_add(WINDOW);
+        Some(end)
     })
 }
 

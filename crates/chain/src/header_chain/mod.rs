@@ -26,6 +26,8 @@
 //! of checked seals agree at any moment at which the process can end. Nothing needs to be synced to disk: a machine
 //! that loses power loses at most the latest batches, and with them their records.
 
+mod adopt;
+mod bounds;
 mod change;
 mod commit;
 mod error;
@@ -36,6 +38,7 @@ mod snapshots;
 mod state;
 #[cfg(test)]
 mod tests;
+mod types;
 mod view;
 
 use std::num::NonZeroUsize;
@@ -48,12 +51,11 @@ use tokio::sync::broadcast;
 
 pub use error::{ChainError, ExtendError, Refusal, SettleError};
 pub use prepare::Prepared;
+pub use types::{ChainEvent, Extended, Head, HeaderChainConfig, Known, ProvisionalProgress, Reorg, SealPolicy};
 
 use crate::clique::Snapshot;
-use crate::clock::Clock;
 use crate::header::{self, SealedHeader};
 use crate::sampling::Secret;
-use crate::seal::SealCheck;
 use crate::spec::{ChainSpec, Consensus};
 use crate::store::{Store, StoreError};
 use state::State;
@@ -76,27 +78,6 @@ const MAX_REWRITE: u64 = 1024;
 /// Events that a slow subscriber may fall behind before it is told that it has missed some.
 const EVENT_QUEUE: usize = 256;
 
-/// Which seals of an ethash chain are checked. Clique's are all checked, whatever the policy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum SealPolicy {
-    /// Every one, as it arrives.
-    All,
-    /// The last 2,048 of the chain and one in 100 of the others.
-    #[default]
-    Sampled,
-}
-
-/// How a [`HeaderChain`] works.
-#[derive(Clone)]
-pub struct HeaderChainConfig {
-    /// Which seals are checked.
-    pub policy: SealPolicy,
-    /// Checks proof-of-work seals. Not used on clique chains.
-    pub seals: Arc<dyn SealCheck>,
-    /// The time, against which headers from the future are refused.
-    pub clock: Clock,
-}
-
 /// The bounds that tests make smaller.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
@@ -109,83 +90,6 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits { provisional: MAX_PROVISIONAL, side_branches: MAX_SIDE_BRANCHES, rewrite: MAX_REWRITE }
     }
-}
-
-/// The best header of a chain.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Head {
-    /// The header.
-    pub header: SealedHeader,
-    /// Total difficulty, the header's own included.
-    pub td: U256,
-}
-
-/// What is known of a header.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Known {
-    /// Nothing.
-    Unknown,
-    /// It follows the rules, but its stretch is not settled yet.
-    Provisional,
-    /// It is verified, on the canonical chain or beside it.
-    Accepted,
-}
-
-/// What a batch or a settlement came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Extended {
-    /// Headers that were not known before (commit), or not accepted before (settle).
-    pub added: u64,
-    /// The last header.
-    pub tip: B256,
-    /// Its number.
-    pub number: u64,
-    /// Its total difficulty.
-    pub td: U256,
-    /// Whether the head of the chain is another one now.
-    pub head_changed: bool,
-    /// Seals checked for it.
-    pub seals_checked: u64,
-}
-
-/// The heaviest stretch that is not settled yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ProvisionalProgress {
-    /// The number of the accepted header that the stretch is built on.
-    pub start: u64,
-    /// The number of its last header.
-    pub current: u64,
-    /// Its last header.
-    pub tip: B256,
-    /// Total difficulty of its last header, as claimed.
-    pub td: U256,
-    /// Provisional headers in it.
-    pub headers: u64,
-}
-
-/// News of the chain.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ChainEvent {
-    /// Another header is the best one.
-    NewHead {
-        /// The new head.
-        head: Head,
-        /// What left the canonical chain, if anything did.
-        reorg: Option<Reorg>,
-    },
-}
-
-/// Headers that left the canonical chain.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reorg {
-    /// The last header that the old and the new chain share.
-    pub common_ancestor: B256,
-    /// Its number.
-    pub common_number: u64,
-    /// The headers that left, the old head first, [`MAX_REORG_HASHES`] at most.
-    pub removed: Vec<B256>,
-    /// How many left.
-    pub depth: u64,
 }
 
 /// The chain of headers over a store. All methods may be called from any thread; those that verify or write block for

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use alloy_primitives::B256;
 use tokio::sync::broadcast;
 
-use super::change::sweep;
+use super::bounds::sweep;
 use super::snapshots::SNAPSHOT_CACHE;
 use super::state::State;
 use super::view::{self, Entry, View, header_record, number_key};

@@ -15,8 +15,9 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 
 use super::view::{View, read_entry};
 use super::*;
+use crate::clock::Clock;
 use crate::header;
-use crate::seal::SealError;
+use crate::seal::{SealCheck, SealError};
 use crate::store::{Column, Direction, MemoryStore};
 use crate::testing::{ToyMiner, ToySeal, toy_spec};
 
