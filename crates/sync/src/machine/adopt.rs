@@ -61,7 +61,10 @@ impl Machine {
                 self.drop_path(id); // Not worth its traffic any more.
                 continue;
             }
-            let waits_for_sink = path.window().and_then(|window| window.hashes.front()).is_some_and(|hash| self.pool.get(hash).is_some());
+            let waits_for_sink = path
+                .window()
+                .and_then(|window| window.hashes.front())
+                .is_some_and(|hash| self.pool.get(hash).is_some());
             if path.skip_known(&mut self.pool, view) || waits_for_sink {
                 path.progressed = now.elapsed;
             }
@@ -151,11 +154,13 @@ impl Machine {
             }
             let Some(fetched) = self.pool.get(hash) else { break };
             if fetched.parent != previous {
-                refuted = Some(format!("parent of its block {number} ({hash}): expected {previous}, got {}", fetched.parent));
+                refuted =
+                    Some(format!("parent of its block {number} ({hash}): expected {previous}, got {}", fetched.parent));
                 break;
             }
             if fetched.number != number {
-                refuted = Some(format!("number of its block {hash}: expected {number} by its place, got {}", fetched.number));
+                refuted =
+                    Some(format!("number of its block {hash}: expected {number} by its place, got {}", fetched.number));
                 break;
             }
             run.items.push((*hash, fetched.sender));
@@ -294,7 +299,8 @@ impl Machine {
                 }
             }
             Fault::NotSupported => {
-                let good = place.and_then(|place| place.checked_sub(1)).map_or(run.parent, |before| run.items[before].0);
+                let good =
+                    place.and_then(|place| place.checked_sub(1)).map_or(run.parent, |before| run.items[before].0);
                 let leaders = self.leaders_through(&refused.hash, Some(run.path));
                 self.reach_limit(refused, good, view);
                 self.go_beyond(&leaders);
@@ -312,9 +318,7 @@ impl Machine {
     /// Leaders of the paths that have `hash` in their window, and that of `and`.
     fn leaders_through(&self, hash: &B256, and: Option<PathId>) -> Vec<PeerKey> {
         (self.paths.iter())
-            .filter(|(id, path)| {
-                Some(**id) == and || path.window().is_some_and(|window| window.hashes.contains(hash))
-            })
+            .filter(|(id, path)| Some(**id) == and || path.window().is_some_and(|window| window.hashes.contains(hash)))
             .map(|(_, path)| path.leader)
             .collect()
     }

@@ -184,7 +184,8 @@ impl Machine {
                 // Silence and missing hashes are noticed elsewhere. This is a next block that its own leader lacks.
                 let next = path.window().and_then(|window| window.hashes.front());
                 let leader = self.peers.get(&path.leader);
-                let lacking = next.is_some_and(|hash| self.pool.is_open(hash) && leader.is_some_and(|leader| leader.lacks(hash)));
+                let lacking =
+                    next.is_some_and(|hash| self.pool.is_open(hash) && leader.is_some_and(|leader| leader.lacks(hash)));
                 lacking && path.progressed + STALL <= now.elapsed
             })
             .map(|path| path.leader)

@@ -102,7 +102,15 @@ impl Path {
             unserved: 0,
             anchored: HashSet::from([best.hash]),
         };
-        Self { leader, td, anchors: vec![best], stage: Stage::Walking(walk), asking: None, adds_up: None, progressed: now }
+        Self {
+            leader,
+            td,
+            anchors: vec![best],
+            stage: Stage::Walking(walk),
+            asking: None,
+            adds_up: None,
+            progressed: now,
+        }
     }
 
     /// The path to a best block that is held already.
@@ -268,7 +276,10 @@ impl Path {
         let segment = std::mem::take(&mut window.partial);
         if reached != Some(lower.hash) {
             let Anchor { hash, number } = lower;
-            return Err(format!("block {number} of its chain was {hash} first, and is {} now", reached.unwrap_or_default()));
+            return Err(format!(
+                "block {number} of its chain was {hash} first, and is {} now",
+                reached.unwrap_or_default()
+            ));
         }
         for hash in segment.into_iter().rev().chain([upper.hash]) {
             pool.want(hash);

@@ -29,7 +29,8 @@ impl Machine {
             }
             let Some((from, max)) = path.next_hashes(WINDOW) else { continue };
             let timeout = peer.pace.timeout();
-            let request = self.request(leader, Purpose::Hashes { path: id, from }, Ask::Hashes { from, max }, timeout, now);
+            let request =
+                self.request(leader, Purpose::Hashes { path: id, from }, Ask::Hashes { from, max }, timeout, now);
             if let Some(path) = self.paths.get_mut(&id) {
                 path.asking = Some(request);
             }
@@ -58,7 +59,11 @@ impl Machine {
                 return self.set_aside(key, "no longer gives the hashes of its chain", now);
             }
             if let Some(bad) = hashes.iter().find(|hash| self.bad.contains(*hash)) {
-                return self.refute(key, Offence::BadHeader, format!("its chain holds {bad}, which was refused before"));
+                return self.refute(
+                    key,
+                    Offence::BadHeader,
+                    format!("its chain holds {bad}, which was refused before"),
+                );
             }
             if let Err(why) = path.load(&hashes, &mut self.pool) {
                 self.refute(key, Offence::FalseClaim, why);

@@ -42,7 +42,9 @@ pub(super) fn write(report: &Report, want: Want, head: &Head, peer: Option<PeerI
             error!(
                 head = head.header.number,
                 "cannot follow the chain past block {}: block {} needs what this version does not support: {}",
-                head.header.number, stopped.number, stopped.reason
+                head.header.number,
+                stopped.number,
+                stopped.reason
             );
         }
         Report::SetAside { why, .. } => match peer {

@@ -310,12 +310,14 @@ async fn finished(job: &mut Option<JoinHandle<Event>>) -> Event {
 async fn request(session: &Session, ask: Ask, timeout: Duration) -> Result<Answer, Failure> {
     let answer = match ask {
         Ask::Hashes { from, max } => session.block_hashes(from, max, timeout).await.map(Answer::Hashes),
-        Ask::Headers(hashes) => session.headers(hashes, timeout).await.map(|headers| {
-            Answer::Items(headers.into_iter().map(|(hash, raw)| Item::Header(hash, raw)).collect())
-        }),
-        Ask::Blocks(hashes) => {
-            session.blocks(hashes, timeout).await.map(|blocks| Answer::Items(blocks.into_iter().map(Item::Block).collect()))
-        }
+        Ask::Headers(hashes) => session
+            .headers(hashes, timeout)
+            .await
+            .map(|headers| Answer::Items(headers.into_iter().map(|(hash, raw)| Item::Header(hash, raw)).collect())),
+        Ask::Blocks(hashes) => session
+            .blocks(hashes, timeout)
+            .await
+            .map(|blocks| Answer::Items(blocks.into_iter().map(Item::Block).collect())),
     };
     answer.map_err(|error| match error {
         RequestError::Timeout => Failure::Timeout,

@@ -13,8 +13,7 @@ use crate::Item;
 
 pub(super) static SPEC: LazyLock<ChainSpec> = LazyLock::new(|| toy_spec(0));
 /// A chain of 10,000, from which the others branch off.
-pub(super) static TRUNK: LazyLock<Vec<SealedHeader>> =
-    LazyLock::new(|| miner(0).headers(&SPEC.genesis, 10_000));
+pub(super) static TRUNK: LazyLock<Vec<SealedHeader>> = LazyLock::new(|| miner(0).headers(&SPEC.genesis, 10_000));
 
 fn miner(of: u8) -> ToyMiner {
     ToyMiner::new(SPEC.clone()).for_beneficiary(Address::repeat_byte(of))

@@ -63,7 +63,8 @@ impl TestSink {
                 return refuse(self, "a later fork", Fault::NotSupported);
             }
             let td = td + header.difficulty;
-            let known = if self.sampled || parent_known == Known::Provisional { Known::Provisional } else { Known::Accepted };
+            let known =
+                if self.sampled || parent_known == Known::Provisional { Known::Provisional } else { Known::Accepted };
             if !self.headers.contains_key(&hash) {
                 self.headers.insert(hash, (header, td, known));
                 added += 1;

@@ -1,0 +1,6 @@
+mod blocks;
+mod chains;
+mod honest;
+mod liars;
+mod net;
+mod restart;
