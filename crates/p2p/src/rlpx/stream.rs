@@ -7,8 +7,12 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::frame::{FrameDecoder, FrameEncoder, FrameError};
 
-/// Room made for a read. A large frame's memory is taken step by step as its bytes arrive, not on its header's word.
-const READ_STEP: usize = 16 * 1024;
+/// Room made for a read, at the least: most messages come with their frame's header.
+const MIN_READ: usize = 4 * 1024;
+
+/// Room made for a read, at most. A large frame's memory is taken step by step as its bytes arrive, not on its header's
+/// word.
+const MAX_READ: usize = 16 * 1024;
 
 /// A send buffer that has grown past this is given back once it is empty.
 const KEEP_BUFFER: usize = 64 * 1024;
@@ -44,7 +48,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
                 return Ok(Some(frame));
             }
             let missing = self.decoder.missing().saturating_sub(self.buffer.len());
-            self.buffer.reserve(missing.min(READ_STEP));
+            self.buffer.reserve(missing.clamp(MIN_READ, MAX_READ));
             if self.io.read_buf(&mut self.buffer).await? == 0 {
                 if self.buffer.is_empty() && self.decoder.body().is_none() {
                     return Ok(None);

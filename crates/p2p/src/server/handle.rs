@@ -45,7 +45,7 @@ pub enum PeerEvent {
     },
     /// A connection, either way, that did not become a session.
     Failed {
-        /// Which peer: the one dialled, or `None` for one that came in.
+        /// Which peer: the one dialled, or who one that came in said to be, if it came to that.
         id: Option<PeerId>,
         /// Where it is.
         addr: SocketAddr,

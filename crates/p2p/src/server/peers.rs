@@ -294,9 +294,11 @@ impl Peers {
 
     fn on_accepted(&mut self, accepted: io::Result<(BoxedStream, SocketAddr)>) {
         match accepted {
-            Ok((stream, addr)) => {
-                let ip = addr.ip().to_canonical();
-                let others = |conn: &&Conn| conn.inbound && conn.remote.ip().to_canonical() == ip;
+            Ok((stream, mut addr)) => {
+                // A listener for both families gives IPv4 addresses in IPv6 form.
+                addr.set_ip(addr.ip().to_canonical());
+                let ip = addr.ip();
+                let others = |conn: &&Conn| conn.inbound && conn.remote.ip() == ip;
                 if self.conns.values().filter(others).count() >= self.limits.per_ip
                     && !is_local(ip)
                     && !self.dialer.has_addr(ip)

@@ -115,7 +115,7 @@ async fn another_node_at_the_address_is_not_spoken_to() {
 #[tokio::test(start_paused = true)]
 async fn a_peer_without_anything_in_common_is_left_for_long() {
     let network = Network::new(1);
-    let (given, _sessions) = Given::new("chat", 1);
+    let (given, _sessions) = Given::pair("chat", 1);
     let one = Server::start(config(&network, 1, vec![given])).await.unwrap();
     let two = echo_server(&network, 2).await;
     let mut events = one.subscribe();

@@ -10,7 +10,7 @@ use std::{
 
 use rushlight_p2p::{
     AsyncReadWrite, BoxFuture, BoxedStream, DisconnectReason, Peer, Protocol, ProtocolError, ProtocolStream, Server,
-    ServerHandle, memory::Network, session::Ready, wire,
+    ServerHandle, memory::Network, wire,
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
@@ -23,26 +23,26 @@ use super::util::*;
 struct Scene {
     network: Network,
     server: ServerHandle,
-    _honest: ServerHandle,
+    honest: ServerHandle,
     session: Session,
 }
 
 async fn scene() -> Scene {
     let network = Network::new(1);
     let server = echo_server(&network, 1).await;
-    let (given, mut sessions) = Given::new("echo", 1);
+    let (given, mut sessions) = Given::pair("echo", 1);
     let mut config = config(&network, 2, vec![given]);
     config.static_peers.push(enode(1));
-    let _honest = Server::start(config).await.unwrap();
+    let honest = Server::start(config).await.unwrap();
     let session = next(&mut sessions).await;
-    Scene { network, server, _honest, session }
+    Scene { network, server, honest, session }
 }
 
 impl Scene {
     async fn unharmed(mut self) {
         self.session.stream.send(5, bytes("still here")).await.unwrap();
         assert_eq!(self.session.recv().await.unwrap().payload, bytes("still here"));
-        assert_eq!(self.server.peer_count(), 1);
+        assert_eq!((self.server.peer_count(), self.honest.peer_count()), (1, 1));
     }
 }
 
@@ -316,7 +316,7 @@ async fn a_defect_in_a_protocol_costs_one_session() {
 #[tokio::test(start_paused = true)]
 async fn a_message_that_cannot_be_sent_ends_the_session() {
     let network = Network::new(1);
-    let (given, mut sessions) = Given::new("echo", 1);
+    let (given, mut sessions) = Given::pair("echo", 1);
     let _server = Server::start(config(&network, 1, vec![given])).await.unwrap();
     for n in 0..2 {
         let mut peer = raw(&network, 2).connect(1).await.unwrap();

@@ -157,7 +157,7 @@ async fn what_a_server_cannot_be_told() {
     ));
     let twice = ServerConfig { protocols: vec![echo.clone(), echo], ..good.clone() };
     assert!(matches!(start(twice).await, StartError::TwiceOffered { .. }));
-    let (long, _) = Given::new("ninechars", 1);
+    let (long, _) = Given::pair("ninechars", 1);
     assert!(matches!(start(config(&network, 1, vec![long])).await, StartError::BadProtocol { .. }));
     let nameless = ServerConfig { client_name: String::new(), ..good.clone() };
     assert!(matches!(start(nameless).await, StartError::ClientName { got: 0 }));

@@ -10,7 +10,7 @@ use super::util::*;
 #[tokio::test(start_paused = true)]
 async fn a_slow_protocol_slows_its_own_peer_only() {
     let network = Network::new(1);
-    let (given, mut sessions) = Given::new("echo", 1);
+    let (given, mut sessions) = Given::pair("echo", 1);
     let _one = Server::start(config(&network, 1, vec![given])).await.unwrap();
     let mut pushy = raw(&network, 2).connect(1).await.unwrap();
     let mut slow = next(&mut sessions).await;
@@ -37,7 +37,7 @@ async fn a_slow_protocol_slows_its_own_peer_only() {
 #[tokio::test(start_paused = true)]
 async fn empty_messages_fill_a_queue_too() {
     let network = Network::new(1);
-    let (given, mut sessions) = Given::new("echo", 1);
+    let (given, mut sessions) = Given::pair("echo", 1);
     let _one = Server::start(config(&network, 1, vec![given])).await.unwrap();
     let _peer = raw(&network, 2).connect(1).await.unwrap();
     let session = next(&mut sessions).await;
@@ -58,7 +58,7 @@ async fn empty_messages_fill_a_queue_too() {
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_does_not_read_is_let_go() {
     let network = Network::new(1);
-    let (given, mut sessions) = Given::new("echo", 1);
+    let (given, mut sessions) = Given::pair("echo", 1);
     let one = Server::start(config(&network, 1, vec![given])).await.unwrap();
     let mut events = one.subscribe();
     let mut peer = raw(&network, 2).connect(1).await.unwrap();
@@ -98,7 +98,7 @@ async fn a_large_message_on_a_slow_link_has_its_time() {
     let one = echo_server(&network, 1).await;
     let link = rushlight_p2p::memory::LinkConfig { bandwidth: Some(32 * 1024), ..Default::default() };
     network.set_link(link);
-    let (given, mut sessions) = Given::new("echo", 1);
+    let (given, mut sessions) = Given::pair("echo", 1);
     let two = Server::start(config(&network, 2, vec![given])).await.unwrap();
     two.add_peer(one.enode()).await;
     let mut session = next(&mut sessions).await;

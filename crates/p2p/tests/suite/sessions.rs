@@ -11,8 +11,8 @@ use super::util::*;
 #[tokio::test(start_paused = true)]
 async fn two_servers_meet_and_speak() {
     let network = Network::new(1);
-    let (given, mut ours) = Given::new("chat", 3);
-    let (theirs_given, mut theirs) = Given::new("chat", 3);
+    let (given, mut ours) = Given::pair("chat", 3);
+    let (theirs_given, mut theirs) = Given::pair("chat", 3);
     let one = Server::start(config(&network, 1, vec![given])).await.unwrap();
     let two = Server::start(config(&network, 2, vec![theirs_given])).await.unwrap();
     let mut events = two.subscribe();
@@ -44,7 +44,7 @@ async fn two_servers_meet_and_speak() {
 #[tokio::test(start_paused = true)]
 async fn infos_have_geths_shapes() {
     let network = Network::new(1);
-    let (given, mut sessions) = Given::new("chat", 3);
+    let (given, mut sessions) = Given::pair("chat", 3);
     let one = Server::start(config(&network, 1, vec![Arc::new(Echo), given.clone()])).await.unwrap();
     let two = Server::start(config(&network, 2, vec![given])).await.unwrap();
     one.add_peer(two.enode()).await;
@@ -134,8 +134,8 @@ async fn a_silent_peer_is_let_go_and_found_again() {
 #[tokio::test(start_paused = true)]
 async fn a_protocols_last_words_and_reason_arrive() {
     let network = Network::new(1);
-    let (given, mut ours) = Given::new("chat", 1);
-    let (theirs_given, mut theirs) = Given::new("chat", 1);
+    let (given, mut ours) = Given::pair("chat", 1);
+    let (theirs_given, mut theirs) = Given::pair("chat", 1);
     let one = Server::start(config(&network, 1, vec![given])).await.unwrap();
     let two = Server::start(config(&network, 2, vec![theirs_given])).await.unwrap();
     let mut events = two.subscribe();
@@ -157,11 +157,11 @@ async fn a_protocols_last_words_and_reason_arrive() {
 #[tokio::test(start_paused = true)]
 async fn the_end_of_one_protocol_ends_the_session() {
     let network = Network::new(1);
-    let (a, mut a_sessions) = Given::new("a", 1);
-    let (b, mut b_sessions) = Given::new("b", 1);
+    let (a, mut a_sessions) = Given::pair("a", 1);
+    let (b, mut b_sessions) = Given::pair("b", 1);
     let one = Server::start(config(&network, 1, vec![a, b])).await.unwrap();
-    let (c, mut c_sessions) = Given::new("b", 1);
-    let (d, _d_sessions) = Given::new("a", 1);
+    let (c, mut c_sessions) = Given::pair("b", 1);
+    let (d, _d_sessions) = Given::pair("a", 1);
     let two = Server::start(config(&network, 2, vec![c, d])).await.unwrap();
     let mut events = one.subscribe();
     one.add_peer(two.enode()).await;
@@ -176,7 +176,7 @@ async fn the_end_of_one_protocol_ends_the_session() {
 #[tokio::test(start_paused = true)]
 async fn a_protocol_that_does_not_end_does_not_hold_the_server_up() {
     let network = Network::new(1);
-    let (given, mut sessions) = Given::new("chat", 1);
+    let (given, mut sessions) = Given::pair("chat", 1);
     let one = Server::start(config(&network, 1, vec![given.clone()])).await.unwrap();
     let two = Server::start(config(&network, 2, vec![given])).await.unwrap();
     one.add_peer(two.enode()).await;
@@ -203,13 +203,13 @@ async fn a_server_ends_with_its_last_handle() {
 #[tokio::test(start_paused = true)]
 async fn the_highest_shared_version_runs() {
     let network = Network::new(1);
-    let (v1, mut v1_sessions) = Given::new("chat", 1);
-    let (v2, mut v2_sessions) = Given::new("chat", 2);
-    let (v3, mut v3_sessions) = Given::new("chat", 3);
-    let (other, mut other_sessions) = Given::new("alpha", 1);
+    let (v1, mut v1_sessions) = Given::pair("chat", 1);
+    let (v2, mut v2_sessions) = Given::pair("chat", 2);
+    let (v3, mut v3_sessions) = Given::pair("chat", 3);
+    let (other, mut other_sessions) = Given::pair("alpha", 1);
     let one = Server::start(config(&network, 1, vec![v1, v3, v2, other.clone()])).await.unwrap();
-    let (v1, _keep) = Given::new("chat", 1);
-    let (v2, mut theirs) = Given::new("chat", 2);
+    let (v1, _keep) = Given::pair("chat", 1);
+    let (v2, mut theirs) = Given::pair("chat", 2);
     let two = Server::start(config(&network, 2, vec![v2, v1, other])).await.unwrap();
     two.add_peer(one.enode()).await;
     let (ours, mut theirs) = (next(&mut v2_sessions).await, next(&mut theirs).await);

@@ -14,7 +14,7 @@ fn tcp(n: u8, protocols: Vec<Arc<dyn rushlight_p2p::Protocol>>, listen: Option<S
 #[tokio::test(flavor = "multi_thread")]
 async fn over_loopback() {
     timeout(Duration::from_secs(30), async {
-        let (given, mut sessions) = Given::new("echo", 1);
+        let (given, mut sessions) = Given::pair("echo", 1);
         let one = Server::start(tcp(1, vec![Arc::new(Echo)], Some("0.0.0.0:0".parse().unwrap()))).await.unwrap();
         assert!(one.enode().addr.ip().is_loopback() && one.enode().addr.port() != 0);
         let two = Server::start(tcp(2, vec![given], None)).await.unwrap();

@@ -66,7 +66,7 @@ pub(crate) struct Given {
 }
 
 impl Given {
-    pub(crate) fn new(name: &'static str, version: u32) -> (Arc<dyn Protocol>, mpsc::UnboundedReceiver<Session>) {
+    pub(crate) fn pair(name: &'static str, version: u32) -> (Arc<dyn Protocol>, mpsc::UnboundedReceiver<Session>) {
         let (sessions, receiver) = mpsc::unbounded_channel();
         (Arc::new(Given { name, version, sessions }), receiver)
     }
