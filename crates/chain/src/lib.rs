@@ -52,8 +52,8 @@ pub use header_chain::{
     ProvisionalProgress, Refusal, Reorg, SealPolicy, SettleError,
 };
 pub use rules::{
-    HeaderError, INITIAL_BASE_FEE, MAX_EXTRA_DATA, MAX_FUTURE_SECONDS, MAX_GAS_LIMIT, MIN_GAS_LIMIT, Rule, Value, next_base_fee, next_gas_limit,
-    verify_header,
+    HeaderError, INITIAL_BASE_FEE, MAX_EXTRA_DATA, MAX_FUTURE_SECONDS, MAX_GAS_LIMIT, MIN_GAS_LIMIT, Rule, Value,
+    next_base_fee, next_gas_limit, verify_header, verify_not_merged,
 };
 pub use seal::{SealCheck, SealError, seal_hash};
 pub use spec::{Activation, ChainSpec, Consensus, Fork, Forks, MAINNET_GENESIS_HASH, SpecError};

@@ -220,6 +220,15 @@ pub fn verify_header(
     verify_base_fee(spec, header, parent)
 }
 
+/// Refuses a header on a parent whose chain has reached the terminal total difficulty: from there on blocks are sealed by
+/// proof of stake (EIP-3675), which is not built yet. `parent_td` is the total difficulty up to and with the parent.
+pub fn verify_not_merged(spec: &ChainSpec, number: u64, parent_td: U256) -> Result<(), HeaderError> {
+    match spec.forks.terminal_total_difficulty() {
+        Some(terminal) if parent_td >= terminal => Err(HeaderError::NotSupported { fork: Fork::Paris, block: number }),
+        _ => Ok(()),
+    }
+}
+
 fn verify_link(header: &SealedHeader, parent: &SealedHeader) -> Result<(), HeaderError> {
     let number = parent.number.saturating_add(1);
     if header.number != number || parent.number == u64::MAX {

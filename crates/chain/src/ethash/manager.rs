@@ -10,12 +10,13 @@ use super::params::{EPOCH_LENGTH, MAX_EPOCHS, epoch};
 use crate::SealedHeader;
 use crate::seal::{SealCheck, SealError, seal_hash};
 
-/// Caches kept at once: the epoch in use, the one before (a reorganisation or a late uncle can go back to it) and the one
-/// after. Mainnet's last one of proof of work has 80 MiB.
-pub const DEFAULT_CACHES: usize = 3;
-/// So many blocks before an epoch's end the next one's cache is made. At mainnet's pace that is 40 minutes; in a sync the
-/// time that so many headers take is about that of making the cache.
-const PREPARE_AHEAD: u64 = 200;
+/// Caches kept at once: the epoch in use, and the one before it or, near its end, the one after. Mainnet's last one of
+/// proof of work has 80 MiB, so that a third is not worth its memory: a reorganisation across an epoch's beginning makes
+/// the older one again.
+pub const DEFAULT_CACHES: usize = 2;
+/// So many blocks before an epoch's end the next one's cache is made. At mainnet's pace that is seven hours; in a sync that
+/// samples its seals the time that so many headers take is about that of making the cache.
+const PREPARE_AHEAD: u64 = 2000;
 /// Seals worked on together by one thread, so that their reads of memory overlap: each costs a quarter of what it costs
 /// alone. More are no faster: their state leaves the processor's first cache.
 const LANES: usize = 8;

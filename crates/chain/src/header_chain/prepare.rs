@@ -9,7 +9,7 @@ use super::view::Entry;
 use super::{ExtendError, HeaderChain, Known, Refusal, SealPolicy, snapshots};
 use crate::clique::Snapshot;
 use crate::header::{self, SealedHeader};
-use crate::rules::verify_header;
+use crate::rules::{verify_header, verify_not_merged};
 use crate::seal::SealError;
 use crate::spec::Consensus;
 
@@ -56,9 +56,12 @@ pub(super) fn prepare(chain: &HeaderChain, raw: &[Bytes]) -> Result<Prepared, Ex
     let (parent, known) = find_parent(chain, start, first)?;
 
     let now = (chain.config.clock)();
-    let mut last = &parent.header;
+    let (mut last, mut td) = (&parent.header, parent.td);
     for (index, header) in prepared.headers.iter().enumerate().skip(start) {
-        verify_header(&chain.spec, header, last, now).map_err(|error| refuse(index, header, error.into()))?;
+        verify_not_merged(&chain.spec, last.number.saturating_add(1), td)
+            .and_then(|()| verify_header(&chain.spec, header, last, now))
+            .map_err(|error| refuse(index, header, error.into()))?;
+        td = td.saturating_add(header.difficulty);
         last = header;
     }
 

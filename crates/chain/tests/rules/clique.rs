@@ -1,6 +1,7 @@
 //! Clique: EIP-225's voting scenarios, header rules one at a time, sealing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use alloy_consensus::Header;
 use alloy_consensus::constants::{EMPTY_OMMER_ROOT_HASH, EMPTY_ROOT_HASH};
@@ -9,8 +10,10 @@ use proptest::prelude::*;
 use rushlight_chain::clique::{
     self, CliqueError, SealingError, Snapshot, VOTE_ADD, VOTE_DROP, draft, recover_signer, seal, signer_address,
 };
+use rushlight_chain::store::MemoryStore;
 use rushlight_chain::{
-    Activation, ChainSpec, Consensus, Fork, Forks, INITIAL_BASE_FEE, SealedHeader, header, verify_header,
+    Activation, ChainSpec, Consensus, Ethash, Fork, Forks, HeaderChain, HeaderChainConfig, INITIAL_BASE_FEE,
+    SealPolicy, SealedHeader, header, verify_header,
 };
 use secp256k1::SecretKey;
 
@@ -240,6 +243,35 @@ fn sealed_chains_are_valid() {
             assert_eq!(first.base_fee_per_gas, Some(INITIAL_BASE_FEE));
             assert_eq!(first.timestamp, START + 5 * london);
         }
+    }
+}
+
+/// A chain that meets its terminal total difficulty goes on under rules that are not built yet: said, not guessed at.
+#[test]
+fn a_chain_stops_at_its_terminal_total_difficulty() {
+    let accounts = Accounts::new();
+    let mut spec = spec(&accounts.addresses("A"), 5, 100, 0);
+    spec.forks = Forks::new(vec![
+        (Fork::London, Activation::Block(0)),
+        (Fork::Paris, Activation::TotalDifficulty(U256::from(5))),
+    ]);
+    let config = HeaderChainConfig { policy: SealPolicy::All, seals: Arc::new(Ethash::new()), clock: Arc::new(|| NOW) };
+    let chain = HeaderChain::open(Arc::new(spec.clone()), Arc::new(MemoryStore::new()), config).unwrap();
+    let mut snapshot = Snapshot::genesis(&spec.genesis, 100).unwrap();
+    let mut parent = spec.genesis.clone();
+    for number in 1.. {
+        let made = draft(&spec, &snapshot, &parent, accounts.address("A"), 0, 8_000_000, None).unwrap();
+        let sealed = seal(made.header, accounts.key("A")).unwrap();
+        match chain.extend(&[header::encode(&sealed)]) {
+            Ok(_) => assert!(number <= 2, "block {number}"),
+            Err(error) => {
+                assert_eq!(number, 3);
+                assert!(error.to_string().ends_with("block 3: Paris is not supported yet"), "{error}");
+                return;
+            }
+        }
+        snapshot.apply(&sealed).unwrap();
+        parent = sealed;
     }
 }
 
