@@ -153,7 +153,7 @@ impl FullChain {
 
     /// Executes a run block by block. What the good ones leave is in `batch` and in the nodes, also where one is bad.
     fn execute_run(&self, run: &[Checked], batch: &mut Batch) -> Result<(), (usize, InsertError)> {
-        let first = &run[0].header;
+        let Some(first) = run.first().map(|block| &block.header) else { return Ok(()) };
         let Some(parent) = self.headers.header(&first.parent_hash) else {
             let (hash, number, parent) = (first.hash(), first.number, first.parent_hash);
             return Err((0, InsertError::UnknownParent { hash, number, parent }));

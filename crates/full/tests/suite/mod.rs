@@ -1,0 +1,6 @@
+mod bad_blocks;
+mod clique;
+mod common;
+mod mainnet;
+mod nodes;
+mod reorg;
