@@ -42,3 +42,24 @@ impl Accumulator {
 fn pair(left: [u8; 32], right: [u8; 32]) -> [u8; 32] {
     Sha256::new().chain_update(left).chain_update(right).finalize().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_empty_list_and_order() {
+        // Thirteen levels of zero hashes, then the length 0.
+        let zero = (0..DEPTH).fold([0; 32], |node, _| pair(node, node));
+        assert_eq!(Accumulator::default().root(), B256::from(pair(zero, [0; 32])));
+        let root = |records: &[(u8, u64)]| {
+            let mut accumulator = Accumulator::default();
+            records.iter().for_each(|(hash, td)| accumulator.push(B256::repeat_byte(*hash), U256::from(*td)));
+            accumulator.root()
+        };
+        let three = root(&[(1, 1), (2, 2), (3, 3)]);
+        for other in [root(&[(1, 1), (3, 3), (2, 2)]), root(&[(1, 1), (2, 2)]), root(&[(1, 1), (2, 2), (3, 4)])] {
+            assert_ne!(three, other);
+        }
+    }
+}

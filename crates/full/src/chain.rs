@@ -62,7 +62,8 @@ impl FullChain {
         Ok(FullChain { spec, headers, store, nodes, seals, clock, writer: Mutex::new(()) })
     }
 
-    /// The chain's headers: head, index, total difficulties, events.
+    /// The chain's headers: head, index, total difficulties, events. To be read: headers come in with their blocks,
+    /// through [`FullChain::insert`]; one that is put in by itself has no state.
     pub fn headers(&self) -> Arc<HeaderChain> {
         self.headers.clone()
     }

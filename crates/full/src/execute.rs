@@ -72,6 +72,7 @@ pub(crate) fn execute(rules: &Rules, block: &Input<'_>, state: &mut State<'_>) -
             let status = if rules.spec.is_enabled_in(SpecId::BYZANTIUM) {
                 Eip658Value::Eip658(success)
             } else {
+                // The nodes of these roots are kept like all others; they are few, of the years before Byzantium.
                 Eip658Value::PostState(evm.db_mut().root()?)
             };
             let receipt = Receipt { status, cumulative_gas_used: gas_used, logs: result.into_logs() }.with_bloom();

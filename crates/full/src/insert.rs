@@ -24,6 +24,10 @@ const UNCLE_ANCESTORS: usize = MAX_UNCLE_DEPTH as usize + 1;
 /// BLOCKHASH reaches this far back (YP section 9.4.1, in the parameters of the instruction).
 const BLOCK_HASH_DEPTH: usize = 256;
 
+/// Blocks are written together up to this much gas. What waits in memory for the write are trie nodes: at 5,000 gas for a
+/// changed slot and some kilobytes of nodes on its path, that is under 100 MB at the worst.
+const RUN_GAS: u64 = 100_000_000;
+
 impl FullChain {
     /// Inserts a run of blocks, each the child of the one before, the first of them on a block that is held. Blocks
     /// that are held already are passed over. Where a block is refused, those before it are in.
@@ -31,10 +35,24 @@ impl FullChain {
     /// Blocks; call it off the async threads. One run is worked on at a time, others wait.
     pub fn insert(&self, blocks: Vec<RawBlock>) -> Result<Extended, InsertError> {
         let _writer = self.writer();
-        self.nodes.clear();
-        let inserted = self.insert_run(blocks);
-        self.nodes.clear();
-        inserted
+        let mut blocks = blocks.into_iter().peekable();
+        let mut inserted: Option<Extended> = None;
+        while inserted.is_none() || blocks.peek().is_some() {
+            self.nodes.clear();
+            let run = self.insert_run(take_run(&mut blocks));
+            self.nodes.clear();
+            let run = run?;
+            inserted = Some(match inserted {
+                None => run,
+                Some(before) => Extended {
+                    added: before.added + run.added,
+                    head_changed: before.head_changed || run.head_changed,
+                    seals_checked: before.seals_checked + run.seals_checked,
+                    ..run
+                },
+            });
+        }
+        inserted.map_or_else(|| self.nothing_new(None), Ok)
     }
 
     fn insert_run(&self, blocks: Vec<RawBlock>) -> Result<Extended, InsertError> {
@@ -201,6 +219,19 @@ impl FullChain {
             batch.put(Column::Receipts, hash, encode_receipts(receipts));
         }
     }
+}
+
+/// The next blocks, as many as are written together. What does not decode is found out later, and uses no gas.
+fn take_run(blocks: &mut impl Iterator<Item = RawBlock>) -> Vec<RawBlock> {
+    let mut run = Vec::new();
+    let mut gas = 0u64;
+    while gas < RUN_GAS
+        && let Some(block) = blocks.next()
+    {
+        gas = gas.saturating_add(block.decode_header().map_or(0, |header| header.gas_used));
+        run.push(block);
+    }
+    run
 }
 
 fn refuse_header(block: &Checked, error: HeaderRefusal) -> InsertError {

@@ -59,3 +59,22 @@ pub(crate) fn take(place: &Place, body: &Body) -> Option<Bytes> {
         None => Some(body.uncles_rlp()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_come_back_and_other_bytes_do_not() {
+        let block = B256::repeat_byte(3);
+        for place in [Place { block, transaction: Some(70_000) }, Place { block, transaction: None }] {
+            let kind = if place.transaction.is_some() { TRANSACTION } else { UNCLES };
+            let bytes = encode(kind, &block, place.transaction.unwrap_or(0));
+            assert_eq!((bytes.len(), decode(&bytes)), (37, Some(place)));
+            assert_eq!(decode(&bytes[..36]), None);
+            assert_eq!(decode(&[&bytes[..], &[0]].concat()), None);
+        }
+        assert_eq!(decode(&encode(2, &block, 0)), None);
+        assert_eq!(decode(&[]), None);
+    }
+}

@@ -270,3 +270,6 @@ pub(crate) fn put_slot(trie: &mut EthTrie<Nodes>, slot: U256, value: U256) -> Re
 fn storage_key(slot: U256) -> B256 {
     keccak256(slot.to_be_bytes::<32>())
 }
+
+#[cfg(test)]
+mod tests;
