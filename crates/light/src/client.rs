@@ -114,10 +114,14 @@ impl LightClient {
         self.chain.td(hash)
     }
 
-    /// The block of a verified header, its body downloaded and checked where it is not held.
+    /// The block of a verified header, its body downloaded and checked where it is not held. Needs a tokio runtime.
     pub async fn block(&self, header: &SealedHeader) -> Result<Block, ClientError> {
         let body = self.source.body(header).await?;
-        Block::decode(header.clone(), body, self.chain.td(&header.hash()))
+        let (header, td) = (header.clone(), self.chain.td(&header.hash()));
+        let number = header.number;
+        // Recovering the senders of a full block takes tens of milliseconds.
+        let decoding = tokio::task::spawn_blocking(move || Block::decode(header, body, td));
+        decoding.await.unwrap_or_else(|error| Err(ClientError::malformed(format!("block {number}"), error)))
     }
 
     /// The account at `header`, or `None` where it is proved to be absent.

@@ -1,7 +1,7 @@
 //! Requests as values: what is asked, who can serve it, how it goes into `eth` 28, and how an answer is checked against
 //! its own question. Nothing here waits or decides.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use alloy_primitives::{B256, Bytes};
 use rushlight_chain::{
@@ -27,7 +27,7 @@ pub(crate) enum Question {
     /// The bytes behind a hash.
     Preimage(Wanted),
     /// The body of a block, whole.
-    Block(SealedHeader),
+    Block(Arc<SealedHeader>),
 }
 
 /// Equal questions have equal keys.

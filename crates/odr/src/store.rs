@@ -19,6 +19,8 @@ const MEMORY_OVERHEAD: usize = 160;
 const DISK_OVERHEAD: u64 = 32 + 8 + 8 + 32 + 4;
 /// Entries looked at in one step of eviction.
 const EVICTION_STEP: usize = 256;
+/// Entries evicted in one batch, so that a budget that has shrunk makes no batch of gigabytes.
+const EVICTION_BATCH: usize = 16_384;
 /// The bytes on disk, as counted here: kept in the same batches as the entries.
 const SIZE_KEY: &[u8] = b"odr/verified-size";
 
@@ -91,7 +93,14 @@ impl VerifiedStore {
         let memory = Memory { entries: LruCache::unbounded(), size: 0 };
         let shared = Shared { store, config, memory: Mutex::new(memory), disk: Mutex::new(disk) };
         let this = Self { shared: Arc::new(shared) };
-        this.write(&[])?;
+        while this.size().1 > this.shared.config.disk {
+            let before = this.size().1;
+            this.write(&[])?;
+            if this.size().1 == before {
+                // Nothing left to evict, and still bytes counted: the count was wrong, as after damage.
+                lock(&this.shared.disk).size = 0;
+            }
+        }
         Ok(this)
     }
 
@@ -101,7 +110,7 @@ impl VerifiedStore {
             return Some(bytes.clone());
         }
         let value = self.shared.store.get(Column::Verified, hash.as_slice());
-        self.from_disk(hash, value)
+        self.checked(hash, value)
     }
 
     /// As [`Self::get`] for many, with one read of the disk.
@@ -117,7 +126,7 @@ impl VerifiedStore {
         match self.shared.store.multi_get(Column::Verified, &keys) {
             Ok(values) => {
                 for (index, value) in missing.into_iter().zip(values) {
-                    found[index] = self.from_disk(&hashes[index], Ok(value));
+                    found[index] = self.checked(&hashes[index], Ok(value));
                 }
             }
             Err(error) => warn!(%error, "verified store: reading failed; asking peers instead"),
@@ -153,12 +162,18 @@ impl VerifiedStore {
         (lock(&self.shared.memory).size, lock(&self.shared.disk).size)
     }
 
-    fn from_disk(&self, hash: &B256, value: Result<Option<Bytes>, StoreError>) -> Option<Bytes> {
+    fn checked(&self, hash: &B256, value: Result<Option<Bytes>, StoreError>) -> Option<Bytes> {
         match value {
             Ok(Some(value)) => {
-                let bytes = value.get(8..)?;
+                let bytes = value.get(8..).unwrap_or_default();
                 if keccak256(bytes) != *hash {
                     warn!(%hash, "verified store: an entry on disk is damaged; asking peers instead");
+                    // So that a good one can take its place. Its order is left to eviction.
+                    let mut batch = Batch::new();
+                    batch.delete(Column::Verified, hash);
+                    if let Err(error) = self.shared.store.write(batch) {
+                        warn!(%error, "verified store: writing failed");
+                    }
                     return None;
                 }
                 let bytes = Bytes::copy_from_slice(bytes);
@@ -210,7 +225,7 @@ impl VerifiedStore {
             size += cost;
         }
         // Entries of this very batch are not on disk yet, so eviction stops at the last one written before.
-        while size > config.disk && oldest < disk.next {
+        while size > config.disk && oldest < disk.next && batch.len() < 2 * EVICTION_BATCH {
             let step = store.scan(Column::VerifiedOrder, &oldest.to_be_bytes(), Direction::Forward, EVICTION_STEP)?;
             if step.is_empty() {
                 oldest = disk.next;
@@ -305,9 +320,12 @@ mod tests {
             let mut batch = Batch::new();
             batch.put(Column::Verified, hash, damaged);
             below.write(batch).unwrap();
-            let store = open(&below, 1 << 20, 1 << 20);
+            let store = open(&below, 0, 1 << 20);
             assert_eq!(store.get(&hash), None);
             assert_eq!(store.get_many(&[hash]), [None]);
+            // What a peer gives anew takes its place.
+            store.insert(hash, &bytes).unwrap();
+            assert_eq!(store.get(&hash).unwrap(), bytes);
         }
     }
 

@@ -5,7 +5,6 @@ use alloy_consensus::{
 };
 use alloy_eips::eip2718::Encodable2718;
 use alloy_primitives::{Address, Bytes, Signature, TxKind, U256, keccak256};
-use futures::executor::block_on;
 use rushlight_chain::{SealedHeader, block::Body, header, testing::ToyMiner};
 use rushlight_light::ClientError;
 use secp256k1::{Message, PublicKey, SecretKey};
@@ -50,12 +49,12 @@ fn block_with(body: Body) -> (rushlight_light::LightClient, SealedHeader, usize)
     (client_over(chain, source), header, block.encode().len())
 }
 
-#[test]
-fn every_type_with_its_sender() {
+#[tokio::test]
+async fn every_type_with_its_sender() {
     let uncle = ToyMiner::new((*spec()).clone()).for_beneficiary(sender()).header(&spec().genesis);
     let body = Body { transactions: transactions(), uncles: vec![header::encode(&uncle)] };
     let (client, header, size) = block_with(body);
-    let block = block_on(client.block(&header)).unwrap();
+    let block = client.block(&header).await.unwrap();
     assert_eq!(block.transactions.len(), 4);
     for (nonce, tx) in (0u64..).zip(&block.transactions) {
         assert_eq!((tx.signer(), tx.nonce()), (sender(), nonce));
@@ -68,8 +67,8 @@ fn every_type_with_its_sender() {
 }
 
 /// Before EIP-2 a signature with a high `s` counted, and such transactions stand in the chain.
-#[test]
-fn a_high_s_has_a_sender_too() {
+#[tokio::test]
+async fn a_high_s_has_a_sender_too() {
     let tx = TxLegacy { gas_limit: 21_000, to: TxKind::Call(Address::ZERO), ..Default::default() };
     let low = *signed(tx.clone()).signature();
     let order = U256::from_str_radix("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141", 16).unwrap();
@@ -77,13 +76,13 @@ fn a_high_s_has_a_sender_too() {
     let envelope: EthereumTxEnvelope<TxEip4844Variant> = tx.into_signed(high).into();
     let body = Body { transactions: vec![envelope.encoded_2718().into()], uncles: vec![] };
     let (client, header, _) = block_with(body);
-    assert_eq!(block_on(client.block(&header)).unwrap().transactions[0].signer(), sender());
+    assert_eq!(client.block(&header).await.unwrap().transactions[0].signer(), sender());
 }
 
-#[test]
-fn nonsense_under_a_true_root_is_an_error() {
+#[tokio::test]
+async fn nonsense_under_a_true_root_is_an_error() {
     let body = Body { transactions: vec![Bytes::from_static(&[0xc0])], uncles: vec![] };
     let (client, header, _) = block_with(body);
-    let error = block_on(client.block(&header)).unwrap_err();
+    let error = client.block(&header).await.unwrap_err();
     assert!(matches!(&error, ClientError::Malformed { what, .. } if what == "a transaction of block 1"), "{error}");
 }

@@ -67,7 +67,7 @@ proptest! {
             let slots: Vec<_> = (0..8).map(|number| slot_of(number * 31)).collect();
             let proof = block_on(client.proof(&header, address, &slots)).unwrap();
             prop_assert_eq!(proof.account, expected.unwrap_or_default());
-            let in_trie = expected.map(|account| alloy_rlp::encode(account));
+            let in_trie = expected.map(alloy_rlp::encode);
             verify_proof(header.state_root, Nibbles::unpack(keccak256(address)), in_trie, &proof.account_proof).unwrap();
             for (slot, proved) in slots.iter().zip(&proof.storage) {
                 let value = model.and_then(|model| model.storage.get(slot).copied()).unwrap_or_default();

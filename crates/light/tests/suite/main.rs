@@ -1,5 +1,7 @@
 //! The light client over every kind of state, and a whole light node among peers on virtual time.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails here")]
+
 mod blocks;
 mod client;
 mod common;

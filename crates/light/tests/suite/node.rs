@@ -22,7 +22,10 @@ use rushlight_chain::{
 use rushlight_eth::{EthConfig, EthProtocol};
 use rushlight_light::{ClientError, LightConfig, LightNode};
 use rushlight_odr::{RetrieverConfig, VerifiedStoreConfig, Why};
-use rushlight_p2p::{Enode, PeerId, Server, ServerConfig, ServerHandle, memory::Network};
+use rushlight_p2p::{
+    Enode, PeerId, Server, ServerConfig, ServerHandle,
+    memory::{LinkConfig, Network},
+};
 use secp256k1::SecretKey;
 use tokio::{
     sync::mpsc,
@@ -238,6 +241,9 @@ async fn syncs_answers_and_says_goodbye() {
 async fn a_liar_and_an_idler_change_no_answer() {
     let world = world();
     let network = Network::new(2);
+    // The honest one is far away, so that the others are tried before it.
+    let far = LinkConfig { latency: Duration::from_millis(200), ..Default::default() };
+    network.set_link_between(ip(100), ip(3), far);
     let liar = full_peer(&network, 1, &world, Manner::Lies).await;
     let idler = full_peer(&network, 2, &world, Manner::HoldsNothing).await;
     let honest = full_peer(&network, 3, &world, Manner::Honest).await;

@@ -5,7 +5,7 @@ mod penalty;
 mod remote;
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     num::NonZeroUsize,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -39,7 +39,8 @@ struct Shared<R> {
 }
 
 struct State<R> {
-    sessions: HashMap<PeerId, Connected<R>>,
+    // Ordered, so that of equal peers the same one is chosen in every run of a simulation.
+    sessions: BTreeMap<PeerId, Connected<R>>,
     standings: LruCache<PeerId, Standing>,
 }
 
@@ -76,7 +77,7 @@ impl<R> PeerSet<R> {
 impl<R: Remote> PeerSet<R> {
     /// An empty set.
     pub fn new() -> Self {
-        let state = State { sessions: HashMap::new(), standings: LruCache::new(MAX_STANDINGS) };
+        let state = State { sessions: BTreeMap::new(), standings: LruCache::new(MAX_STANDINGS) };
         Self { shared: Arc::new(Shared { state: Mutex::new(state), changed: watch::Sender::new(0) }) }
     }
 

@@ -33,14 +33,17 @@ const MAX_ITEMS: usize = 16_384;
 const MIN_PATIENCE: Duration = Duration::from_millis(500);
 /// Times its usual latency that a peer is waited for.
 const LATENCIES: u32 = 4;
-/// How long a peer is left alone that still owes answers.
+/// How long a peer is left alone that still owes answers, or whose session has ended.
 const REST: Duration = Duration::from_millis(500);
 
 /// A caller's questions. They come in one piece, so that they go out in as few messages as can be.
 #[derive(Debug)]
 pub(super) struct Command {
     pub(super) questions: Vec<(Question, oneshot::Sender<Reply>)>,
+    /// When the read began.
     pub(super) since: Instant,
+    /// When it fails.
+    pub(super) deadline: Instant,
 }
 
 /// A message that has come to its end.
@@ -110,25 +113,24 @@ impl<R: Remote> Distributor<R> {
 
     fn accept(&mut self, command: Command) {
         for (question, reply) in command.questions {
-            self.accept_one(question, reply, command.since);
+            self.accept_one(question, Waiter { reply, since: command.since, deadline: command.deadline });
         }
     }
 
-    fn accept_one(&mut self, question: Question, reply: oneshot::Sender<Reply>, since: Instant) {
+    fn accept_one(&mut self, question: Question, waiter: Waiter) {
         let key = question.key();
         // Another caller's answer may have come since this one looked.
         if let Key::Preimage(hash) = key
             && !self.items.contains_key(&key)
             && let Some(bytes) = self.store.get(&hash)
         {
-            let _ = reply.send(Ok(Answer::Preimage(bytes)));
+            let _ = waiter.reply.send(Ok(Answer::Preimage(bytes)));
             return;
         }
-        let deadline = since + self.config.wait;
+        self.timers.push(Reverse((waiter.deadline, key)));
         let item = self.items.entry(key).or_insert_with(|| Item::new(question));
         item.begin_anew();
-        item.waiters.push(Waiter { reply, since, deadline });
-        self.timers.push(Reverse((deadline, key)));
+        item.waiters.push(waiter);
         self.enqueue(key);
     }
 
@@ -294,22 +296,28 @@ impl<R: Remote> Distributor<R> {
                 self.peers.penalise(&peer, Penalty::LookupTimeout, &why);
                 Some(Why::TimedOut)
             }
+            // Its session may stand in the set for another moment.
             RequestError::Closed => {
-                self.peers.ended(&peer, None);
+                self.rest(&peer);
                 Some(Why::Gone)
             }
             // It was not asked: it stays one that can be. (TooLarge cannot be: batches keep to the same limits.)
             RequestError::Busy | RequestError::TooLarge { .. } => {
-                self.peers.ended(&peer, None);
-                self.peers.rest(&peer, REST);
-                let rested = Instant::now() + REST;
-                self.rested = Some(self.rested.map_or(rested, |at| at.min(rested)));
+                self.rest(&peer);
                 None
             }
         };
         for question in &questions {
             self.ended(peer, question.key(), why.clone());
         }
+    }
+
+    /// A question ended without an answer from a peer that is to be left alone for a while.
+    fn rest(&mut self, peer: &PeerId) {
+        self.peers.ended(peer, None);
+        self.peers.rest(peer, REST);
+        let rested = Instant::now() + REST;
+        self.rested = Some(self.rested.map_or(rested, |at| at.min(rested)));
     }
 
     fn answered(&mut self, peer: PeerId, questions: &[Question], verdicts: Vec<Verdict>) {

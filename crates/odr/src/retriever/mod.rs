@@ -34,6 +34,9 @@ use crate::{
 /// Questions that wait for the distributor to take them; callers wait beyond this.
 const COMMANDS: usize = 1024;
 
+/// What look-ups for the parts of a body have at the least, when asking for it whole took nearly all of the time.
+const LEAST_WAIT: Duration = Duration::from_secs(2);
+
 /// How long things may take. The defaults are for a wallet that waits.
 #[derive(Clone, Debug)]
 pub struct RetrieverConfig {
@@ -65,6 +68,7 @@ pub struct Retriever {
     commands: mpsc::Sender<Command>,
     store: VerifiedStore,
     bodies: Arc<Bodies>,
+    wait: Duration,
 }
 
 impl Retriever {
@@ -72,8 +76,9 @@ impl Retriever {
     pub fn new<R: Remote>(peers: PeerSet<R>, store: VerifiedStore, config: RetrieverConfig) -> Self {
         let (commands, inbox) = mpsc::channel(COMMANDS);
         let bodies = Arc::new(Bodies::new(config.bodies));
+        let wait = config.wait;
         tokio::spawn(Distributor::new(peers, store.clone(), config).run(inbox));
-        Self { commands, store, bodies }
+        Self { commands, store, bodies, wait }
     }
 
     /// The bytes held so far.
@@ -86,8 +91,8 @@ impl Retriever {
         self.bodies.get(block)
     }
 
-    /// Asks for all of `questions`; the replies stand by position.
-    async fn ask(&self, questions: Vec<Question>) -> Vec<Reply> {
+    /// Asks for all of `questions` and waits for each for up to `wait`; the replies stand by position.
+    async fn ask(&self, questions: Vec<Question>, wait: Duration) -> Vec<Reply> {
         let since = Instant::now();
         let wanted: Vec<_> = questions.iter().map(Question::wanted).collect();
         let (questions, answers): (Vec<_>, Vec<_>) = questions
@@ -98,7 +103,7 @@ impl Retriever {
             })
             .unzip();
         // If this fails the distributor has ended, as the runtime does; then the answers fail too.
-        let _ = self.commands.send(Command { questions, since }).await;
+        let _ = self.commands.send(Command { questions, since, deadline: since + wait }).await;
         let gone = |one| Err(Unavailable { missing: vec![one], asked: Vec::new(), waited: since.elapsed() });
         join_all(answers)
             .await
@@ -111,10 +116,10 @@ impl Retriever {
     async fn ask_one(&self, question: Question) -> Reply {
         let wanted = question.wanted();
         let nothing = Unavailable { missing: vec![wanted], asked: Vec::new(), waited: Duration::ZERO };
-        self.ask(vec![question]).await.pop().unwrap_or(Err(nothing))
+        self.ask(vec![question], self.wait).await.pop().unwrap_or(Err(nothing))
     }
 
-    async fn fetch_preimages(&self, wanted: Vec<Wanted>) -> Result<Vec<Bytes>, Unavailable> {
+    async fn fetch_preimages(&self, wanted: Vec<Wanted>, wait: Duration) -> Result<Vec<Bytes>, Unavailable> {
         let since = Instant::now();
         let mut found: HashMap<B256, Bytes> = HashMap::with_capacity(wanted.len());
         let (mut missing, mut seen) = (Vec::new(), HashSet::new());
@@ -129,7 +134,7 @@ impl Retriever {
         let hashes: Vec<B256> = missing.iter().map(|one: &Wanted| one.hash).collect();
         let replies = match missing.is_empty() {
             true => Vec::new(),
-            false => self.ask(missing.into_iter().map(Question::Preimage).collect()).await,
+            false => self.ask(missing.into_iter().map(Question::Preimage).collect(), wait).await,
         };
         let mut failure: Option<Unavailable> = None;
         for (hash, reply) in hashes.into_iter().zip(replies) {
@@ -155,12 +160,12 @@ impl Retriever {
             return Ok(body);
         }
         let since = Instant::now();
-        let body = match self.ask_one(Question::Block(header.clone())).await {
+        let body = match self.ask_one(Question::Block(Arc::new(header.clone()))).await {
             Ok(Answer::Block(body)) => body,
             Ok(Answer::Preimage(_)) => return Err(self.no_body(&header, since, None)),
             // Nobody was there to be asked: look-ups would wait for just as long.
             Err(nobody) if nobody.asked.is_empty() => return Err(nobody),
-            Err(whole) => match body::by_lookups(self, &header).await {
+            Err(whole) => match body::by_lookups(&self.rest_of_a_read(since), &header).await {
                 Ok(body) => body,
                 Err(BodyLookupError::Walk(WalkError::Unavailable(parts))) => {
                     let mut failure = whole;
@@ -173,6 +178,11 @@ impl Retriever {
         };
         self.bodies.insert(header.hash(), &body);
         Ok(body)
+    }
+
+    /// For the second half of a read that began at `since`: whole and in parts together, it waits for no longer.
+    fn rest_of_a_read(&self, since: Instant) -> RestOfRead {
+        RestOfRead { retriever: self.clone(), wait: self.wait.saturating_sub(since.elapsed()).max(LEAST_WAIT) }
     }
 
     fn no_body(
@@ -193,11 +203,28 @@ impl Retriever {
 
 impl Source for Retriever {
     fn preimages(&self, wanted: Vec<Wanted>) -> BoxFuture<'_, Result<Vec<Bytes>, Unavailable>> {
-        Box::pin(self.fetch_preimages(wanted))
+        Box::pin(self.fetch_preimages(wanted, self.wait))
     }
 
     fn body(&self, header: &SealedHeader) -> BoxFuture<'_, Result<Body, Unavailable>> {
         Box::pin(self.fetch_body(header.clone()))
+    }
+}
+
+/// A [`Retriever`] that waits for less. Each read below has the time to itself, so that a large body may take as many
+/// turns as it needs.
+struct RestOfRead {
+    retriever: Retriever,
+    wait: Duration,
+}
+
+impl Source for RestOfRead {
+    fn preimages(&self, wanted: Vec<Wanted>) -> BoxFuture<'_, Result<Vec<Bytes>, Unavailable>> {
+        Box::pin(self.retriever.fetch_preimages(wanted, self.wait))
+    }
+
+    fn body(&self, header: &SealedHeader) -> BoxFuture<'_, Result<Body, Unavailable>> {
+        self.retriever.body(header)
     }
 }
 

@@ -189,7 +189,7 @@ fn spread(
         Node::Extension { path: more, child } => follow(child, extended(&path, more.nibbles()), entries),
         Node::Leaf { path: more, value } => {
             let path = extended(&path, more.nibbles());
-            if path.len() > MAX_INDEX_NIBBLES || path.len() % 2 != 0 {
+            if path.len() > MAX_INDEX_NIBBLES || !path.len().is_multiple_of(2) {
                 return Err(NodeError::TooDeep);
             }
             entries.push((path, whole.slice_ref(value)));
@@ -208,7 +208,7 @@ fn pack(nibbles: &[u8]) -> Bytes {
 
 fn nibble(key: &[u8], index: usize) -> u8 {
     let byte = key.get(index / 2).copied().unwrap_or_default();
-    if index % 2 == 0 { byte >> 4 } else { byte & 0x0f }
+    if index.is_multiple_of(2) { byte >> 4 } else { byte & 0x0f }
 }
 
 fn matches(path: Path<'_>, key: &[u8], depth: usize) -> bool {

@@ -6,8 +6,9 @@
 use alloy_primitives::B256;
 use alloy_rlp::Header;
 
-/// A node, borrowed from its RLP.
+/// A node, borrowed from its RLP. It lives on the stack for one step of a walk: boxing the children would only cost.
 #[derive(Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant)]
 pub(super) enum Node<'a> {
     Branch { children: [Child<'a>; 16], value: Option<&'a [u8]> },
     Extension { path: Path<'a>, child: Child<'a> },

@@ -98,6 +98,22 @@ async fn without_peers_a_body_fails_after_ten_seconds() {
     assert!(start.elapsed() < Duration::from_millis(10_100));
 }
 
+#[tokio::test(start_paused = true)]
+async fn whole_and_in_parts_together_wait_no_longer_than_one_read() {
+    let (header, _, _) = block_of(transactions(3), 0);
+    for manner in [Manner::Silent, Manner::Honest] {
+        let mock = Mock::new(1, 10, manner, &things(0));
+        let (_, retriever) = retriever(&[&mock]);
+        let start = Instant::now();
+        let error = retriever.body(&header).await.unwrap_err();
+        assert!(start.elapsed() < Duration::from_millis(10_500), "{:?}", start.elapsed());
+        assert_eq!(error.waited, start.elapsed());
+        assert_eq!(error.missing[0].what, What::Body { number: 7 });
+        assert_eq!(error.missing[1].what, What::TransactionNode { block: header.hash() });
+        assert_eq!(error.asked.len(), 1);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]

@@ -134,7 +134,7 @@ async fn a_read_that_nobody_can_prove_says_what_whom_and_why() {
         assert_eq!(found[0].client, mock.client());
         found[0].why.clone()
     };
-    assert_eq!(mocks.map(|mock| why(mock)), [Why::NotHeld, Why::TimedOut, Why::Gone, Why::Busy]);
+    assert_eq!(mocks.map(why), [Why::NotHeld, Why::TimedOut, Why::Gone, Why::Busy]);
     assert_eq!(error.asked.len(), 4);
     for mock in [&empty, &silent, &vanishing] {
         assert_eq!(mock.lookups().len(), 1, "each is asked once, both questions in one message");
@@ -281,4 +281,19 @@ async fn the_best_peer_is_chosen() {
         retriever.preimages(vec![wanted]).await.unwrap();
     }
     assert!(near.lookups().len() > 50, "{} {}", near.lookups().len(), far.lookups().len());
+}
+
+/// Sessions check hashes; should one ever not, nothing of such a message counts.
+#[tokio::test(start_paused = true)]
+async fn bytes_that_do_not_hash_are_no_answer() {
+    let held = things(2);
+    let liar = Mock::new(1, 10, Manner::Honest, &held);
+    let wanted = questions(&held);
+    liar.give(wanted[0].hash, Bytes::from_static(b"a lie"));
+    let (peers, retriever) = retriever(&[&liar]);
+    let error = retriever.preimages(wanted.clone()).await.unwrap_err();
+    assert!(matches!(error.asked[0].why, Why::Wrong(_)), "{error:?}");
+    assert_eq!(error.missing.len(), 2);
+    assert!(peers.score(&liar.id()) < 0.0);
+    assert_eq!(retriever.store().get(&wanted[0].hash), None);
 }
