@@ -32,7 +32,7 @@ pub(super) struct Common {
 }
 
 /// May the connection go on? The error is the reason to give to the peer.
-type Verdict = Result<(), DisconnectReason>;
+pub(super) type Verdict = Result<(), DisconnectReason>;
 
 /// What a connection asks the loop.
 pub(super) enum Question {

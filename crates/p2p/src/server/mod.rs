@@ -1,14 +1,17 @@
 //! The server: listener, dial scheduler and peers.
 //!
-//! [`Server::start`] spawns one task, the loop in `peers`, that owns all of it. A [`ServerHandle`] sends it commands.
+//! [`Server::start`] spawns one task, the loop in `peers`, that owns all of it (`admission` is who may stay, `dial` whom to
+//! dial and when). A [`ServerHandle`] sends it commands.
 //! Each connection is a task too (`connection`); it asks the loop twice whether it may go on: when the peer's identity
 //! is known, and when Hello has been exchanged.
 
+mod admission;
 mod config;
 mod connection;
 mod dial;
 mod handle;
 mod info;
+mod limits;
 mod peers;
 
 pub use config::{

@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     future::pending,
     io,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -22,15 +22,16 @@ use tracing::{debug, info, warn};
 
 use super::{
     config::{SHUTDOWN_TIMEOUT, ServerConfig},
-    connection::{Common, Origin, Outcome, Question, connection},
+    connection::{Common, Origin, Outcome, Question, Verdict, connection},
     dial::Dialer,
     handle::PeerEvent,
+    limits::{Limits, is_local},
 };
 use crate::{
     enode::Enode,
     id::PeerId,
     protocol::Peer,
-    session::{HANDSHAKE_TIMEOUT, offered},
+    session::offered,
     transport::{BoxedStream, Listener},
     wire::{DisconnectReason, Hello, P2P_VERSION},
 };
@@ -51,52 +52,41 @@ const QUESTION_QUEUE: usize = 64;
 /// After a failed accept, such as one for want of file descriptors, how long to leave the listener alone.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
-type Verdict = Result<(), DisconnectReason>;
-
 /// A connection's task, whatever its state.
-struct Conn {
-    remote: SocketAddr,
-    inbound: bool,
+pub(super) struct Conn {
+    pub(super) remote: SocketAddr,
+    pub(super) inbound: bool,
     /// Who it is: dialled, or said so in its handshake.
-    id: Option<PeerId>,
+    pub(super) id: Option<PeerId>,
     /// Its handshake is done and Hello under way.
-    checked: bool,
-    admitted: bool,
-    task: AbortHandle,
+    pub(super) checked: bool,
+    pub(super) admitted: bool,
+    pub(super) task: AbortHandle,
 }
 
 /// A connected peer.
-struct Entry {
-    peer: Peer,
-    since: Instant,
+pub(super) struct Entry {
+    pub(super) peer: Peer,
+    pub(super) since: Instant,
     /// A connection of the same peer that takes this one's place once it has ended.
-    next: Option<(Id, Peer, oneshot::Sender<Verdict>)>,
-}
-
-struct Limits {
-    peers: usize,
-    inbound: usize,
-    outbound: usize,
-    pending: usize,
-    dials: usize,
-    per_ip: usize,
+    pub(super) next: Option<(Id, Peer, oneshot::Sender<Verdict>)>,
 }
 
 pub(super) struct Peers {
-    id: PeerId,
-    limits: Limits,
-    common: Arc<Common>,
-    rng: StdRng,
-    listener: Option<Box<dyn Listener>>,
-    accept_from: Instant,
-    commands: mpsc::Receiver<Command>,
-    questions: mpsc::Receiver<Question>,
-    events: broadcast::Sender<PeerEvent>,
-    count: Arc<AtomicUsize>,
-    dialer: Dialer,
-    tasks: JoinSet<Outcome>,
-    conns: HashMap<Id, Conn>,
-    peers: BTreeMap<PeerId, Entry>,
+    pub(super) id: PeerId,
+    pub(super) limits: Limits,
+    pub(super) common: Arc<Common>,
+    pub(super) rng: StdRng,
+    pub(super) listener: Option<Box<dyn Listener>>,
+    pub(super) accept_from: Instant,
+    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) questions: mpsc::Receiver<Question>,
+    pub(super) events: broadcast::Sender<PeerEvent>,
+    pub(super) count: Arc<AtomicUsize>,
+    pub(super) dialer: Dialer,
+    pub(super) tasks: JoinSet<Outcome>,
+    pub(super) conns: HashMap<Id, Conn>,
+    pub(super) peers: BTreeMap<PeerId, Entry>,
 }
 
 impl Peers {
@@ -108,14 +98,7 @@ impl Peers {
         count: Arc<AtomicUsize>,
     ) -> Peers {
         let id = PeerId::of(&config.key);
-        let limits = Limits {
-            peers: config.max_peers,
-            inbound: config.inbound_limit(),
-            outbound: config.outbound_limit(),
-            pending: config.max_pending,
-            dials: config.max_dials,
-            per_ip: config.max_per_ip,
-        };
+        let limits = Limits::of(&config);
         let offered = offered(&config.protocols);
         let mut capabilities: Vec<_> = offered.iter().map(|offered| offered.capability.clone()).collect();
         capabilities.sort();
@@ -266,7 +249,7 @@ impl Peers {
         }
     }
 
-    fn update_flags(&self, id: &PeerId) {
+    pub(super) fn update_flags(&self, id: &PeerId) {
         if let Some(entry) = self.peers.get(id) {
             let wanted = self.dialer.wanted(id);
             entry.peer.state().is_static.store(wanted.is_static, Ordering::Relaxed);
@@ -323,106 +306,6 @@ impl Peers {
         let rng = StdRng::from_rng(&mut self.rng);
         let task = self.tasks.spawn(connection(self.common.clone(), origin, rng));
         self.conns.insert(task.id(), Conn { remote, inbound, id, checked: false, admitted: false, task });
-    }
-
-    fn on_question(&mut self, question: Question) {
-        match question {
-            Question::Check { conn, id, reply } => {
-                let Some(state) = self.conns.get_mut(&conn) else { return };
-                state.id = Some(id);
-                let inbound = state.inbound;
-                let verdict = match self.peers.get(&id) {
-                    Some(entry) if self.gives_way(entry, inbound) => Ok(()),
-                    Some(_) => Err(DisconnectReason::AlreadyConnected),
-                    None => self.has_room(&id, inbound),
-                };
-                if let Some(state) = self.conns.get_mut(&conn) {
-                    state.checked = verdict.is_ok();
-                }
-                let _ = reply.send(verdict);
-            }
-            Question::Admit { conn, peer, reply } => {
-                let (id, inbound) = (peer.id(), peer.inbound());
-                if let Some(entry) = self.peers.get(&id) {
-                    let gives_way = self.gives_way(entry, inbound);
-                    match self.peers.get_mut(&id) {
-                        Some(entry) if gives_way => {
-                            entry.peer.disconnect(DisconnectReason::AlreadyConnected);
-                            entry.next = Some((conn, peer, reply));
-                        }
-                        _ => {
-                            let _ = reply.send(Err(DisconnectReason::AlreadyConnected));
-                        }
-                    }
-                    return;
-                }
-                if !self.preferred(&id, inbound)
-                    && self
-                        .conns
-                        .values()
-                        .any(|conn| conn.id == Some(id) && conn.checked && !conn.admitted && conn.inbound != inbound)
-                {
-                    let _ = reply.send(Err(DisconnectReason::AlreadyConnected));
-                    return;
-                }
-                self.admit(conn, peer, reply);
-            }
-        }
-    }
-
-    fn admit(&mut self, conn: Id, peer: Peer, reply: oneshot::Sender<Verdict>) {
-        let (id, inbound) = (peer.id(), peer.inbound());
-        if let Err(reason) = self.has_room(&id, inbound) {
-            let _ = reply.send(Err(reason));
-            return;
-        }
-        // Gone in the meantime.
-        let Some(state) = self.conns.get_mut(&conn) else { return };
-        state.admitted = true;
-        let since = Instant::now();
-        debug!(peer = %id, addr = %peer.remote_addr(), inbound, client = peer.client(), "peer connected");
-        self.peers.insert(id, Entry { peer: peer.clone(), since, next: None });
-        self.count.store(self.peers.len(), Ordering::Relaxed);
-        self.dialer.connected(&id, since);
-        self.update_flags(&id);
-        let _ = self.events.send(PeerEvent::Added(peer));
-        let _ = reply.send(Ok(()));
-    }
-
-    /// Two nodes that dial each other at once would each refuse the other's connection in favour of its own. So of two
-    /// such connections both keep the one that the greater identity opened.
-    fn preferred(&self, id: &PeerId, inbound: bool) -> bool {
-        inbound == (*id > self.id)
-    }
-
-    /// Whether a session is so young that its peer may not have known of it when it dialled, and is not the one to keep.
-    fn gives_way(&self, entry: &Entry, new_inbound: bool) -> bool {
-        let id = entry.peer.id();
-        self.preferred(&id, new_inbound)
-            && !self.preferred(&id, entry.peer.inbound())
-            && entry.next.is_none()
-            && entry.since.elapsed() <= HANDSHAKE_TIMEOUT
-    }
-
-    fn has_room(&self, id: &PeerId, inbound: bool) -> Verdict {
-        if *id == self.id {
-            return Err(DisconnectReason::SelfConnect);
-        }
-        if self.dialer.wanted(id).trusted {
-            return Ok(());
-        }
-        let limit = if inbound { self.limits.inbound } else { self.limits.outbound };
-        if self.taken(None) >= self.limits.peers || self.taken(Some(inbound)) >= limit {
-            return Err(DisconnectReason::TooManyPeers);
-        }
-        Ok(())
-    }
-
-    /// Slots in use; trusted peers take none.
-    fn taken(&self, inbound: Option<bool>) -> usize {
-        let counts =
-            |entry: &&Entry| !entry.peer.is_trusted() && inbound.is_none_or(|inbound| inbound == entry.peer.inbound());
-        self.peers.values().filter(counts).count()
     }
 
     fn pending_inbound(&self) -> usize {
@@ -493,39 +376,5 @@ async fn at(due: Option<Instant>) {
     match due {
         Some(due) => sleep_until(due).await,
         None => pending().await,
-    }
-}
-
-/// Loopback, private and link-local addresses: one's own machines.
-fn is_local(ip: IpAddr) -> bool {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
-        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ones_own_addresses_are_local() {
-        for (ip, local) in [
-            ("127.0.0.1", true),
-            ("10.1.2.3", true),
-            ("172.16.0.1", true),
-            ("192.168.1.1", true),
-            ("169.254.1.1", true),
-            ("::1", true),
-            ("fd00::1", true),
-            ("fe80::1", true),
-            ("::ffff:192.168.1.1", true),
-            ("::ffff:8.8.8.8", false),
-            ("8.8.8.8", false),
-            ("172.32.0.1", false),
-            ("2001:db8::1", false),
-        ] {
-            assert_eq!(is_local(ip.parse().unwrap()), local, "{ip}");
-        }
     }
 }
