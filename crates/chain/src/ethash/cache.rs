@@ -25,7 +25,8 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// Makes the cache of an epoch below [`super::MAX_EPOCHS`]: about a quarter of a second of one core for the first.
+    /// Makes the cache of an epoch below [`super::MAX_EPOCHS`]: under half a second of one core for the first,
+    /// a few seconds for mainnet's last.
     pub fn generate(epoch: u64) -> Cache {
         let count = cache_rows(epoch) as usize;
         let mut rows: Vec<Row> = Vec::with_capacity(count);

@@ -31,3 +31,26 @@ impl Modulus {
         ((u128::from(fraction) * u128::from(self.divisor)) >> 64) as u32
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::Modulus;
+
+    proptest! {
+        #[test]
+        fn remainders_are_exact(dividend in any::<u32>(), divisor in 2..=u32::MAX) {
+            prop_assert_eq!(Modulus::new(divisor).reduce(dividend), dividend % divisor);
+        }
+    }
+
+    #[test]
+    fn remainders_are_exact_at_the_edges() {
+        for divisor in [2, 3, 262_139, 8_388_593, u32::MAX - 1, u32::MAX] {
+            for dividend in [0, 1, divisor - 1, divisor, divisor.wrapping_mul(2), u32::MAX - 1, u32::MAX] {
+                assert_eq!(Modulus::new(divisor).reduce(dividend), dividend % divisor, "{dividend} % {divisor}");
+            }
+        }
+    }
+}

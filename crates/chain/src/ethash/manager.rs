@@ -17,7 +17,7 @@ pub const DEFAULT_CACHES: usize = 2;
 /// So many blocks before an epoch's end the next one's cache is made. At mainnet's pace that is seven hours; in a sync that
 /// samples its seals the time that so many headers take is about that of making the cache.
 const PREPARE_AHEAD: u64 = 2000;
-/// Seals worked on together by one thread, so that their reads of memory overlap: each costs a quarter of what it costs
+/// Seals worked on together by one thread, so that their reads of memory overlap: each costs a third of what it costs
 /// alone. More are no faster: their state leaves the processor's first cache.
 const LANES: usize = 8;
 
