@@ -67,7 +67,7 @@ async fn refused(inner: &Inner, peer: &Peer, error: HandshakeError) -> Result<()
         HandshakeError::Closed => Ok(()),
         HandshakeError::Silent => {
             let message = format!("no Status within {} s", STATUS_TIMEOUT.as_secs());
-            tracing::debug!(peer = %peer.id(), address = %peer.remote_addr(), "{message}");
+            tracing::info!(peer = %peer.id(), address = %peer.remote_addr(), "peer let go: {message}");
             Err(ProtocolError { reason: DisconnectReason::PingTimeout, message })
         }
         HandshakeError::Mismatch(mismatch) => {
