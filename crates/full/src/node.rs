@@ -189,7 +189,7 @@ impl Sealing {
                     continue;
                 }
             }
-            if !status.borrow().syncing.is_none() {
+            if status.borrow().syncing.is_some() {
                 continue;
             }
             if let Err(error) = self.seal(*draft).await {

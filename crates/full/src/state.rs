@@ -137,7 +137,7 @@ impl<'a> State<'a> {
                 }
                 account.storage_root = storage.root_hash()?;
             }
-            trie.insert(key.as_slice(), &alloy_rlp::encode(&*account))?;
+            trie.insert(key.as_slice(), &alloy_rlp::encode(*account))?;
         }
         self.root = trie.root_hash()?;
         Ok(self.root)

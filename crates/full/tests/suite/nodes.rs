@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alloy_genesis::Genesis;
+use alloy_primitives::{Address, Bytes, TxKind};
 use rushlight_chain::{ChainSpec, Clock, MemoryStore, Store};
 use rushlight_full::{CliqueSealer, FullChain, FullConfig, FullNode, FullNodeConfig, SealerError, StartError};
 use rushlight_p2p::memory::Network;
 use rushlight_p2p::{Enode, ServerConfig};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::common::{AnySeal, Toy, key};
+use super::common::{AnySeal, Toy, blocks, body, key, transaction};
 
 /// Unix time that goes with tokio's clock.
 fn clock(start: u64) -> Clock {
@@ -113,6 +114,34 @@ async fn two_signers_cut_off_from_each_other_end_on_one_chain() {
     assert_eq!(common, second.chain().headers().canonical_hash(apart + 8));
     first.shutdown().await.unwrap();
     second.shutdown().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_lighter_chain_gives_way_with_its_bodies() {
+    let (toy, heavy, _) = super::common::toy_chain();
+    // Another chain of the same genesis, shorter, with a body of its own.
+    let light = toy.memory();
+    let other = toy.miner.for_beneficiary(Address::repeat_byte(0xee));
+    let send = transaction(&toy.key, 0, TxKind::Call(Address::repeat_byte(2)), 5, Bytes::new());
+    toy.mine(&light, &other, &toy.spec.genesis, &body(&[send], &[]));
+    let expected = heavy.headers().head();
+    let network = Network::new(1);
+    let start = |number: u8, chain: FullChain, peers| {
+        let ip = IpAddr::V4(Ipv4Addr::new(10, 0, 0, number));
+        let mut server = ServerConfig::new(key(100 + number), network.transport(ip));
+        server.listen = Some(SocketAddr::new(ip, 30_303));
+        server.static_peers = peers;
+        let chain = Arc::new(chain);
+        FullNode::start(FullNodeConfig { chain, server, network_id: None, info_config: None, sealer: None, seed: 1 })
+    };
+    let heavy = start(1, heavy, vec![]).await.unwrap();
+    let light = start(2, light, vec![heavy.server().enode()]).await.unwrap();
+    reach(&light, expected.header.number).await;
+    assert_eq!(light.chain().headers().head(), expected);
+    assert_eq!(blocks(light.chain()), blocks(heavy.chain()));
+    assert_eq!(heavy.chain().headers().head(), expected);
+    light.shutdown().await.unwrap();
+    heavy.shutdown().await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -97,7 +97,7 @@ async fn it_is_a_source_that_reads_prove_from() {
     let lost = Wanted::new(B256::repeat_byte(5), What::Code { address: CONTRACT });
     let error = chain.preimages(vec![code, lost.clone()]).await.unwrap_err();
     assert_eq!((error.missing, error.asked.len(), error.waited.as_secs()), (vec![lost], 0, 0));
-    let strange = toy.miner.block(&header, super::common::body(&[], &[header.clone()]));
+    let strange = toy.miner.block(&header, super::common::body(&[], std::slice::from_ref(&header)));
     let strange = header::decode(&strange.header).unwrap();
     assert_eq!(chain.body(&strange).await.unwrap_err().missing[0].hash, strange.hash());
 }
