@@ -83,17 +83,13 @@ pub(crate) fn address(key: &SecretKey) -> Address {
     rushlight_chain::clique::signer_address(key)
 }
 
-/// A signed legacy transaction, its signature as before EIP-155.
+/// A signed legacy transaction with 200,000 gas, its signature as before EIP-155.
 pub(crate) fn transaction(key: &SecretKey, nonce: u64, to: TxKind, value: u64, input: Bytes) -> TxEnvelope {
-    let tx = TxLegacy {
-        chain_id: None,
-        nonce,
-        gas_price: 1_000_000_000,
-        gas_limit: 200_000,
-        to,
-        value: U256::from(value),
-        input,
-    };
+    let (gas_price, value) = (1_000_000_000, U256::from(value));
+    sign(key, TxLegacy { chain_id: None, nonce, gas_price, gas_limit: 200_000, to, value, input })
+}
+
+pub(crate) fn sign(key: &SecretKey, tx: TxLegacy) -> TxEnvelope {
     let message = Message::from_digest(tx.signature_hash().0);
     let (recovery, bytes) = secp256k1::SECP256K1.sign_ecdsa_recoverable(message, key).serialize_compact();
     let parity = i32::from(recovery) == 1;

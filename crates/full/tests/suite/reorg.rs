@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use alloy_consensus::TxLegacy;
 use alloy_consensus::constants::EMPTY_ROOT_HASH;
-use alloy_primitives::{Address, B256, keccak256};
+use alloy_primitives::{Address, B256, Bytes, TxKind, keccak256};
 use rushlight_chain::{Body, ChainAccess, ChainEvent, Known, MemoryStore, header};
 use rushlight_odr::{Source, Wanted, What, trie};
 use rushlight_sync::ChainSink;
 
-use super::common::{CONTRACT, blocks, check_lookups, export, import, toy_chain};
+use super::common::{CONTRACT, Toy, blocks, body, check_lookups, export, import, sign, toy_chain};
 
 #[test]
 fn the_heavier_chain_wins_and_both_states_stay() {
@@ -52,6 +53,27 @@ fn a_restart_at_any_batch_goes_on() {
 }
 
 #[test]
+fn a_run_of_more_gas_than_is_written_at_once_goes_in_whole() {
+    let toy = Toy::new();
+    let (chain, mut tip) = (toy.memory(), toy.spec.genesis.clone());
+    // Init code that is an invalid instruction burns all of a transaction's gas: 14 blocks of 7.9 million.
+    let (to, input) = (TxKind::Create, Bytes::from_static(&[0xfe]));
+    for nonce in 0..14 {
+        let burn =
+            TxLegacy { nonce, gas_price: 1, gas_limit: 7_900_000, to, input: input.clone(), ..TxLegacy::default() };
+        tip = toy.mine(&chain, &toy.miner, &tip, &body(&[sign(&toy.key, burn)], &[]));
+        assert_eq!(tip.gas_used, 7_900_000);
+    }
+    let other = toy.memory();
+    let extended = other.insert(blocks(&chain)).unwrap();
+    assert_eq!((extended.added, extended.number, extended.tip), (14, 14, tip.hash()));
+    assert!(extended.head_changed && extended.seals_checked == 14);
+    assert_eq!(other.headers().head(), chain.headers().head());
+    let again = other.insert(blocks(&chain)).unwrap();
+    assert_eq!((again.added, again.tip, again.td, again.head_changed), (0, tip.hash(), extended.td, false));
+}
+
+#[test]
 fn every_lookup_of_a_block_is_served() {
     let (toy, chain, marks) = toy_chain();
     let store = Arc::new(MemoryStore::new());
@@ -80,8 +102,8 @@ fn every_lookup_of_a_block_is_served() {
 async fn it_is_a_source_that_reads_prove_from() {
     let (toy, chain, marks) = toy_chain();
     let header = chain.headers().header(&marks["third"]).unwrap();
-    let body = chain.body(&header).await.unwrap();
-    assert_eq!(body.transactions_root(), header.transactions_root);
+    let held = chain.body(&header).await.unwrap();
+    assert_eq!(held.transactions_root(), header.transactions_root);
     let key = keccak256(CONTRACT);
     let what = What::AccountNode { root: header.state_root, address: CONTRACT };
     let account = trie::get(&chain, header.state_root, key.as_slice(), what).await.unwrap();
@@ -97,7 +119,7 @@ async fn it_is_a_source_that_reads_prove_from() {
     let lost = Wanted::new(B256::repeat_byte(5), What::Code { address: CONTRACT });
     let error = chain.preimages(vec![code, lost.clone()]).await.unwrap_err();
     assert_eq!((error.missing, error.asked.len(), error.waited.as_secs()), (vec![lost], 0, 0));
-    let strange = toy.miner.block(&header, super::common::body(&[], std::slice::from_ref(&header)));
+    let strange = toy.miner.block(&header, body(&[], std::slice::from_ref(&header)));
     let strange = header::decode(&strange.header).unwrap();
     assert_eq!(chain.body(&strange).await.unwrap_err().missing[0].hash, strange.hash());
 }
