@@ -196,6 +196,11 @@ impl HeaderChain {
         self.accepted(hash).map(|entry| entry.td)
     }
 
+    /// Total difficulty of a header that is accepted or provisional, its own included.
+    pub fn any_td(&self, hash: &B256) -> Option<U256> {
+        self.lookup(hash).map(|(entry, _)| entry.td)
+    }
+
     /// Whether `hash` is on the canonical chain.
     pub fn is_canonical(&self, hash: &B256) -> bool {
         logged(self.entry(hash)).flatten().is_some_and(|entry| self.canonical_hash(entry.header.number) == Some(*hash))

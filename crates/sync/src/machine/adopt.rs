@@ -270,6 +270,12 @@ impl Machine {
         for path in self.paths.values_mut().filter(|path| path.best().hash == *tip) {
             path.adds_up = Some(extended.td);
         }
+        let before = extended.number.saturating_sub(run.items.len() as u64);
+        if before / self.config.settle_every < extended.number / self.config.settle_every
+            && extended.td > view.head().td
+        {
+            self.settle(*tip, None); // Does nothing where it is accepted already.
+        }
         let complete = self.paths.get(&run.path).is_some_and(|path| path.best().hash == *tip);
         if let Some(block) = run.last
             && complete

@@ -3,7 +3,11 @@
 use alloy_primitives::{B256, U256};
 use rushlight_chain::Known;
 
-use super::{claim::Top, path::Anchor, *};
+use super::{
+    claim::{ClaimError, Top},
+    path::Anchor,
+    *,
+};
 
 impl Machine {
     pub(super) fn joined(&mut self, key: PeerKey, td: U256, best: B256, now: Now) {
@@ -25,7 +29,7 @@ impl Machine {
         let pool = &mut self.pool;
         self.requests.retain(|id, request| {
             if request.peer == key
-                && let Purpose::Items { asked, .. } = &request.purpose
+                && let Purpose::Items(Batch { asked, .. }) = &request.purpose
             {
                 asked.iter().for_each(|hash| pool.unmark(hash, *id));
             }
@@ -43,21 +47,21 @@ impl Machine {
         (peer.td, peer.best, peer.top) = (td, best, top);
         match peer.phase {
             // It is beyond us for good: the fork that we lack lies below whatever comes.
-            Phase::Beyond | Phase::Idle | Phase::Waiting | Phase::Leading(_) | Phase::Backing { .. } => {}
+            Phase::Beyond | Phase::Idle | Phase::Waiting { .. } | Phase::Leading(_) | Phase::Backing { .. } => {}
             Phase::Checking { .. } | Phase::Aside { .. } | Phase::Refuted => peer.phase = Phase::Idle,
         }
     }
 
     /// Looks at every claim that nothing is being done about.
     pub(super) fn evaluate_claims(&mut self, now: Now, view: &dyn View) {
+        let head = view.head().td;
         let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
         for key in keys {
-            self.evaluate(key, now, view);
+            self.evaluate(key, head, now, view);
         }
     }
 
-    fn evaluate(&mut self, key: PeerKey, now: Now, view: &dyn View) {
-        let head = view.head().td;
+    fn evaluate(&mut self, key: PeerKey, head: U256, now: Now, view: &dyn View) {
         let walking = self.walking();
         let Some(peer) = self.peers.get_mut(&key) else { return };
         if !peer.is_free(now.elapsed) {
@@ -66,7 +70,11 @@ impl Machine {
         let again = match peer.phase {
             Phase::Idle => false,
             Phase::Aside { until } if until <= now.elapsed => true,
-            Phase::Waiting if walking < MAX_OPEN_WALKS => false,
+            Phase::Waiting { .. } if walking < MAX_OPEN_WALKS => false,
+            Phase::Waiting { since } if since + PATIENCE <= now.elapsed => {
+                peer.impatient = true;
+                false
+            }
             Phase::Backing { path, since } if since + PATIENCE <= now.elapsed => {
                 if self.paths.get(&path).is_some_and(Path::is_linked) {
                     return; // It moves, or is set aside.
@@ -129,6 +137,10 @@ impl Machine {
                 peer.top = Some(top);
                 peer.phase = Phase::Idle;
             }
+            // A clock that is wrong by minutes, ours or its own, is no lie: the time comes.
+            Err(error @ ClaimError::Future { expected, got }) if got - expected <= CLOCK_ERROR => {
+                self.set_aside(key, &error.to_string(), now);
+            }
             Err(error) => self.refute(key, Offence::FalseClaim, error.to_string()),
         }
     }
@@ -137,7 +149,10 @@ impl Machine {
     pub(super) fn refute(&mut self, key: PeerKey, offence: Offence, why: String) {
         self.penalise(key, offence, why);
         self.drop_path_of(key);
-        self.set_phase(key, Phase::Refuted);
+        if let Some(peer) = self.peers.get_mut(&key) {
+            // What it says next may be true, though it be less.
+            (peer.phase, peer.td) = (Phase::Refuted, U256::ZERO);
+        }
     }
 
     /// A session's claim cannot be followed for now; it no longer counts.

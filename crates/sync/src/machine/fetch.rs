@@ -1,8 +1,18 @@
 //! Spreading the pool over the sessions.
 
+use std::collections::HashSet;
+use std::time::Duration;
+
 use rand::seq::SliceRandom;
 
 use super::{claim::Top, pool::Fetched, *};
+
+/// What comes next on a path, asked of one session.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub(super) path: PathId,
+    pub(super) asked: Vec<B256>,
+}
 
 impl Machine {
     /// Asks every session that has room for a batch of what comes next, marked as on its way.
@@ -31,7 +41,7 @@ impl Machine {
                     Want::Headers => Ask::Headers(wanted.clone()),
                     Want::Blocks => Ask::Blocks(wanted.clone()),
                 };
-                let id = self.request(*key, Purpose::Items { path, asked: wanted.clone() }, ask, timeout, now);
+                let id = self.request(*key, Purpose::Items(Batch { path, asked: wanted.clone() }), ask, timeout, now);
                 wanted.iter().for_each(|hash| self.pool.mark(hash, id));
                 if let Some(peer) = self.peers.get_mut(key) {
                     peer.flying += 1;
@@ -75,12 +85,13 @@ impl Machine {
         &mut self,
         key: PeerKey,
         id: RequestId,
-        path: PathId,
-        asked: Vec<B256>,
+        batch: Batch,
         items: Option<Vec<Item>>,
-        took: std::time::Duration,
+        took: Duration,
         now: Now,
     ) {
+        let Batch { path, asked } = batch;
+        let complete = items.as_ref().is_some_and(|items| items.len() >= asked.len());
         if let Some(items) = items
             && let Some(peer) = self.peers.get_mut(&key)
         {
@@ -92,7 +103,7 @@ impl Machine {
                 peer.pace.served(asked.len(), items.len(), took);
             }
             let mut last = 0;
-            let mut came = std::collections::HashSet::with_capacity(items.len());
+            let mut came = HashSet::with_capacity(items.len());
             for item in items {
                 let hash = item.hash();
                 let Some(place) = asked.iter().position(|wanted| *wanted == hash) else { continue };
@@ -105,8 +116,10 @@ impl Machine {
             // What was left out before the last that came is not held; what would have followed may have been cut off.
             asked[..last].iter().filter(|hash| !came.contains(*hash)).for_each(|hash| peer.note_lack(*hash));
         }
-        asked.iter().for_each(|hash| self.pool.unmark(hash, id));
-        self.rescan();
+        if !complete {
+            asked.iter().for_each(|hash| self.pool.unmark(hash, id));
+            self.rescan();
+        }
     }
 
     /// Something is open again: batches are collected from the bottom.

@@ -60,8 +60,13 @@ pub const FORGET_LACKS: Duration = Duration::from_secs(30);
 pub const STALL: Duration = Duration::from_secs(20);
 /// A linked chain that has stood still for this long gives its place to a newly linked one.
 pub const YIELD: Duration = Duration::from_secs(5);
-/// A session that counts on another's open walk makes its own after this: forged links could lead that one on for long.
+/// A session that counts on another's open walk, or whose own gave way, makes its own after this: forged links could lead that one on for long.
 pub const PATIENCE: Duration = Duration::from_secs(900);
+/// Seconds by which clocks may differ before a best header from the future is a false claim.
+pub const CLOCK_ERROR: u64 = 600;
+/// Blocks after which what is provisional is settled, though its chain goes on: so much, at most, falls with a bad seal
+/// that somebody puts on top of a true chain, for the seals of 2,048 headers more in a million.
+pub const SETTLE_EVERY: u64 = 1 << 20;
 /// A claim that was set aside is tried again after this, doubled each time.
 pub const ASIDE: Duration = Duration::from_secs(30);
 /// A peer that gave nothing is asked again after this, doubled each time …

@@ -49,6 +49,7 @@ pub use episode::Summary;
 use crate::{ChainSink, Item, Refused, Stopped, Want};
 use adopt::{Direct, Job, Settle};
 use episode::Episode;
+use fetch::Batch;
 use limits::*;
 use path::Path;
 use peer::{Peer, Phase};
@@ -285,6 +286,8 @@ pub struct MachineConfig {
     pub rule: ClaimRule,
     /// Seed of its choices among equals.
     pub seed: u64,
+    /// Blocks after which what is provisional is settled; [`SETTLE_EVERY`].
+    pub settle_every: u64,
 }
 
 /// What a request is for.
@@ -296,8 +299,8 @@ enum Purpose {
     Hashes { path: PathId, from: B256 },
     /// The header of a kept hash of a walk.
     Probe { path: PathId, hash: B256, number: u64 },
-    /// What comes next on a path, marked in the pool.
-    Items { path: PathId, asked: Vec<B256> },
+    /// Headers or blocks, marked in the pool.
+    Items(Batch),
 }
 
 #[derive(Debug)]
@@ -393,7 +396,8 @@ impl Machine {
     /// Whether there is anything to do, so that ticks are due.
     pub fn is_active(&self, view: &dyn View) -> bool {
         let head = view.head().td;
-        self.job.is_some() || self.peers.values().any(|peer| peer.td > head && peer.phase != Phase::Refuted)
+        self.job.is_some()
+            || self.peers.values().any(|peer| peer.td > head && !matches!(peer.phase, Phase::Refuted | Phase::Beyond))
     }
 
     /// No session has a higher claim that is still being followed, and nothing unsupported stands in the way.
@@ -435,7 +439,7 @@ impl Machine {
         let Some(Request { peer: key, purpose, sent }) = self.requests.remove(&id) else { return };
         let Some(peer) = self.peers.get_mut(&key) else { return };
         let took = now.elapsed.saturating_sub(sent);
-        if matches!(purpose, Purpose::Items { .. }) {
+        if matches!(purpose, Purpose::Items(_)) {
             peer.flying = peer.flying.saturating_sub(1);
         }
         match &answer {
@@ -456,7 +460,7 @@ impl Machine {
             Purpose::Check(best) => self.checked(key, id, best, items(answer), now),
             Purpose::Hashes { path, from } => self.hashes(key, path, from, hashes(answer), now, view),
             Purpose::Probe { path, hash, number } => self.probed(path, hash, number, items(answer), now),
-            Purpose::Items { path, asked } => self.items(key, id, path, asked, items(answer), took, now),
+            Purpose::Items(batch) => self.items(key, id, batch, items(answer), took, now),
         }
         if gone {
             self.forsake(key);

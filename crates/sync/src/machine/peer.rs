@@ -17,7 +17,7 @@ pub(super) enum Phase {
     /// The header of its best block is on its way. A claim that is tried again does not count until that has come.
     Checking { request: RequestId, counted: bool },
     /// Checked; its walk gave way and waits for a place.
-    Waiting,
+    Waiting { since: Duration },
     /// Shares hashes with another session's open walk, and counts on that.
     Backing { path: PathId, since: Duration },
     /// Has a walk or a linked chain of its own.
@@ -80,7 +80,7 @@ impl Peer {
     pub(super) fn is_followed(&self) -> bool {
         match self.phase {
             Phase::Checking { counted, .. } => counted,
-            Phase::Idle | Phase::Waiting | Phase::Backing { .. } | Phase::Leading(_) => true,
+            Phase::Idle | Phase::Waiting { .. } | Phase::Backing { .. } | Phase::Leading(_) => true,
             Phase::Aside { .. } | Phase::Refuted | Phase::Beyond => false,
         }
     }

@@ -117,7 +117,7 @@ impl Machine {
             if let Some((&longest, path)) = longest {
                 let leader = path.leader;
                 self.drop_path(longest);
-                self.set_phase(leader, Phase::Waiting);
+                self.set_phase(leader, Phase::Waiting { since: now.elapsed });
             }
         }
         self.probe(key, id, now);
@@ -183,7 +183,7 @@ impl Machine {
         let (leader, still) = (path.leader, path.progressed + YIELD <= now.elapsed);
         if still {
             self.drop_path(oldest);
-            self.set_phase(leader, Phase::Waiting);
+            self.set_phase(leader, Phase::Waiting { since: now.elapsed });
         } else {
             // The four are moving. It counts on one of them, which it most likely shares the chain with.
             self.drop_path(id);

@@ -17,7 +17,7 @@ use tracing::{debug, info};
 use super::{Command, SyncConfig, log};
 use crate::machine::{
     Action, Answer, Ask, ClaimRule, Event, Failure, Machine, MachineConfig, Now, Offence, PeerKey, Report, RequestId,
-    TICK, View,
+    TICK, View, limits::SETTLE_EVERY,
 };
 use crate::{ChainSink, Fault, Item, Refused, SyncStatus, Want};
 
@@ -68,7 +68,8 @@ impl Task {
     pub(super) fn new(config: SyncConfig, publish: watch::Sender<SyncStatus>) -> Self {
         let SyncConfig { sink, peers, events, clock, seed } = config;
         let want = sink.want();
-        let machine = Machine::new(MachineConfig { want, rule: ClaimRule::of(&sink.spec()), seed });
+        let machine =
+            Machine::new(MachineConfig { want, rule: ClaimRule::of(&sink.spec()), seed, settle_every: SETTLE_EVERY });
         let head = sink.head().header.hash();
         Self {
             machine,

@@ -29,7 +29,7 @@ impl ChainSink for HeaderSink {
     }
 
     fn td(&self, hash: &B256) -> Option<U256> {
-        self.0.td(hash)
+        self.0.any_td(hash)
     }
 
     fn resumed(&self) -> Option<(u64, u64)> {

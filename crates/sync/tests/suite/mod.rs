@@ -2,5 +2,6 @@ mod blocks;
 mod chains;
 mod honest;
 mod liars;
+mod logs;
 mod net;
 mod restart;

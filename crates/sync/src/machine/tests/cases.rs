@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use alloy_primitives::{B256, U256};
+use rushlight_chain::testing::ToyMiner;
 
 use super::super::*;
 use super::peers::{Chain, Manner, SPEC, TRUNK, TestPeer};
-use super::sim::Sim;
+use super::sim::{START, Sim};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -313,4 +314,34 @@ fn the_claim_of_a_session_follows_its_new_blocks_during_a_sync() {
     announce(&mut sim, 0, longer.at(6020), longer.td);
     assert!(sim.run(HOUR, synced_to(&longer)));
     assert!(sim.penalties.is_empty());
+}
+
+#[test]
+fn a_bad_seal_on_top_of_a_true_chain_costs_little_of_it() {
+    let chain = Chain::trunk(7000);
+    let bad = Chain::branch(6900, 1000, 5);
+    let mut sim = Sim::with(vec![honest(&bad), honest(&chain)], 3, 1000);
+    sim.sink.sampled = true;
+    sim.sink.bad_seals.insert(bad.at(6901).hash());
+    assert!(sim.run(HOUR, |sim| sim.sink.head().header.number >= 1000));
+    assert!(sim.run(HOUR, synced_to(&chain)));
+    assert!(sim.penalties.iter().all(|(of, offence, _)| (*of, *offence) == (0, Offence::BadHeader)));
+    assert_eq!(sim.penalties.len(), 1);
+    assert!(sim.fetched < 7000 + 1000 + 2000, "{}", sim.fetched);
+}
+
+#[test]
+fn a_clock_that_is_a_minute_wrong_is_no_lie() {
+    let mut miner = ToyMiner::new(SPEC.clone());
+    miner.interval = START + 60 - SPEC.genesis.timestamp;
+    let ahead = Chain::of(miner.headers(&SPEC.genesis, 1));
+    let mut sim = Sim::new(vec![honest(&ahead)], 3);
+    assert!(!sim.run(Duration::from_secs(25), synced_to(&ahead)));
+    assert!(sim.machine.is_synced(&sim.sink));
+    assert!(sim.run(Duration::from_secs(300), synced_to(&ahead)));
+    assert!(sim.penalties.is_empty());
+
+    miner.interval = START + 1000 - SPEC.genesis.timestamp;
+    let mut sim = Sim::new(vec![honest(&Chain::of(miner.headers(&SPEC.genesis, 1)))], 3);
+    assert!(sim.run(HOUR, |sim| sim.penalties.len() == 1));
 }

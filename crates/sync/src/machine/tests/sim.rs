@@ -13,7 +13,7 @@ use super::sink::TestSink;
 use crate::Want;
 
 /// Wall clock of the simulation: late enough for every chain in it.
-const START: u64 = 1_600_000_000;
+pub(super) const START: u64 = 1_600_000_000;
 
 pub(super) struct Sim {
     pub(super) machine: Machine,
@@ -58,7 +58,11 @@ enum Job {
 
 impl Sim {
     pub(super) fn new(peers: Vec<TestPeer>, seed: u64) -> Self {
-        let config = MachineConfig { want: Want::Headers, rule: ClaimRule::of(&SPEC), seed };
+        Self::with(peers, seed, SETTLE_EVERY)
+    }
+
+    pub(super) fn with(peers: Vec<TestPeer>, seed: u64, settle_every: u64) -> Self {
+        let config = MachineConfig { want: Want::Headers, rule: ClaimRule::of(&SPEC), seed, settle_every };
         let mut sim = Self {
             machine: Machine::new(config),
             sink: TestSink::new(&SPEC.genesis),
@@ -249,7 +253,7 @@ impl Sim {
         for request in machine.requests.values() {
             let counts = of_peer.entry(request.peer).or_default();
             match &request.purpose {
-                Purpose::Items { asked: hashes, .. } => {
+                Purpose::Items(Batch { asked: hashes, .. }) => {
                     counts[0] += 1;
                     // The pool has changed its mind only where a hash left it and came back.
                     hashes.iter().for_each(|hash| {

@@ -65,10 +65,10 @@ impl TestSink {
             let td = td + header.difficulty;
             let known =
                 if self.sampled || parent_known == Known::Provisional { Known::Provisional } else { Known::Accepted };
-            if !self.headers.contains_key(&hash) {
-                self.headers.insert(hash, (header, td, known));
+            self.headers.entry(hash).or_insert_with(|| {
                 added += 1;
-            }
+                (header, td, known)
+            });
             last = Some(hash);
         }
         let tip = last.expect("runs are not empty");
@@ -121,7 +121,7 @@ impl View for TestSink {
         self.headers.get(hash).map_or(Known::Unknown, |(_, _, known)| *known)
     }
     fn td(&self, hash: &B256) -> Option<U256> {
-        self.headers.get(hash).filter(|(_, _, known)| *known == Known::Accepted).map(|(_, td, _)| *td)
+        self.headers.get(hash).map(|(_, td, _)| *td)
     }
     fn resumed(&self) -> Option<(u64, u64)> {
         None
