@@ -1,6 +1,9 @@
 //! Where tests find the public vectors and real chains. For tests only.
 
+use std::collections::BTreeSet;
+use std::io::Write;
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 /// The environment variable that names the folder of test data.
 pub const VARIABLE: &str = "RUSHLIGHT_TEST_DATA";
@@ -27,11 +30,18 @@ pub const SKIPPED: &str = "RUSHLIGHT_SKIPPED";
 /// Where the file that [`SKIPPED`] names cannot be written: a skipped test must not be counted as passed.
 pub fn skipped(why: &str) {
     let thread = std::thread::current();
-    let line = format!("{}: {why}\n", thread.name().unwrap_or("a test"));
-    eprint!("skipped: {line}");
+    let test = thread.name().unwrap_or("a test");
+    // A property test asks once a case.
+    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    if !SAID.lock().unwrap_or_else(PoisonError::into_inner).insert(test.to_owned()) {
+        return;
+    }
+    // Straight to stderr: the test harness keeps what a passing test prints to itself.
+    let _ = writeln!(std::io::stderr(), "skipped: {why} ({test})");
+    let line = format!("{test}: {why}\n");
     if let Some(file) = std::env::var_os(SKIPPED) {
         let appended = std::fs::OpenOptions::new().append(true).create(true).open(&file);
-        let written = appended.and_then(|mut file| std::io::Write::write_all(&mut file, line.as_bytes()));
+        let written = appended.and_then(|mut file| file.write_all(line.as_bytes()));
         written.unwrap_or_else(|error| panic!("{}: {error}", PathBuf::from(file).display()));
     }
 }
