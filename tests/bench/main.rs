@@ -5,7 +5,6 @@
 //! decodes, hashes and writes the same headers, and bare seal checks.
 #![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
 
-#[path = "../support/node.rs"]
 mod node;
 mod relay;
 
@@ -20,7 +19,8 @@ use alloy_primitives::{B256, Bytes, U256};
 use node::{Node, Rpc, disk, free_port};
 use relay::Relay;
 use rushlight_chain::{
-    Batch, ChainSpec, Column, Ethash, RocksStore, SealCheck, SealedHeader, Store, era1::Era1Reader, header, store::Budget,
+    Batch, ChainSpec, Column, Ethash, RocksStore, SealCheck, SealedHeader, Store, era1::Era1Reader, header,
+    store::Budget,
 };
 use serde_json::json;
 
@@ -45,9 +45,8 @@ fn main() {
 
     let genesis = data.join("mainnet/genesis.json");
     let full_dir = work.path().join("full");
-    let full_args = [
-        "full", "--genesis", text(&genesis), "--import", text(&era1), "--datadir", text(&full_dir), "--port", "0",
-    ];
+    let full_args =
+        ["full", "--genesis", text(&genesis), "--import", text(&era1), "--datadir", text(&full_dir), "--port", "0"];
     let (full, enode) = Node::start(&full_args, true);
     row("full: import, 8,192 state roots and every seal", &format!("{:.1} s", full.started.elapsed().as_secs_f64()));
     row("full: peak memory", &format!("{:.0} MB", full.memory("VmHWM")));
@@ -108,8 +107,23 @@ fn one_seal(raw: &[Bytes]) -> f64 {
 
 fn light_args<'a>(dir: &'a str, peer: &'a str, policy: &'a str, http: &'a str) -> Vec<&'a str> {
     vec![
-        "--mainnet", "--nodiscover", "--staticpeers", peer, "--datadir", dir, "--port", "0", "--verify-seals", policy,
-        "--http", "--http.addr", HTTP, "--http.port", http, "--http.api", "eth,net,web3,admin",
+        "--mainnet",
+        "--nodiscover",
+        "--staticpeers",
+        peer,
+        "--datadir",
+        dir,
+        "--port",
+        "0",
+        "--verify-seals",
+        policy,
+        "--http",
+        "--http.addr",
+        HTTP,
+        "--http.port",
+        http,
+        "--http.api",
+        "eth,net,web3,admin",
     ]
 }
 
@@ -180,9 +194,7 @@ fn queries(dir: &Path, peer: &str, relay: &Relay, genesis: &Path) {
     }
     let others = &mut cold[1..];
     others.sort();
-    let mean = |f: fn(&(Duration, u64, usize)) -> u64| {
-        others.iter().map(f).sum::<u64>() as f64 / others.len() as f64
-    };
+    let mean = |f: fn(&(Duration, u64, usize)) -> u64| others.iter().map(f).sum::<u64>() as f64 / others.len() as f64;
     let (bytes, nodes) = (mean(|c| c.1), mean(|c| c.2 as u64));
     row("another account: p50, p99", &format!("{:.2} ms, {:.2} ms", ms(others, 50), ms(others, 99)));
     row("another account: nodes of its path, bytes both ways", &format!("{nodes:.1}, {bytes:.0}"));
