@@ -17,6 +17,11 @@ const NEWEST_SERVED: f64 = 0.5;
 /// The estimate never falls below this, so that a peer that begins to serve is found out again.
 const LEAST_SERVED: f64 = 0.02;
 
+/// Questions to others after which a peer that was asked nothing meanwhile is asked once. What a peer can do is found out
+/// only by asking; without this the first one that was quick would be asked for ever, and a better one, or a liar,
+/// never be known. One in 32 costs a wallet nothing that it could feel.
+pub const OVERDUE: u64 = 32;
+
 /// Kinds of things that peers serve or not: many hold recent state but not old, or bodies but no state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -41,15 +46,26 @@ pub(super) struct Record {
     serves: [f64; KINDS],
     in_flight: usize,
     resting_until: Option<Instant>,
+    /// How many questions had gone out, to whomever, when this peer was asked last, or joined.
+    asked_at: u64,
 }
 
 impl Default for Record {
     fn default() -> Self {
-        Self { latency: None, serves: [1.0; KINDS], in_flight: 0, resting_until: None }
+        Self { latency: None, serves: [1.0; KINDS], in_flight: 0, resting_until: None, asked_at: 0 }
     }
 }
 
 impl Record {
+    pub(super) fn joined(asked: u64) -> Self {
+        Self { asked_at: asked, ..Self::default() }
+    }
+
+    /// Questions that went to others since this peer had its turn; `asked` have gone out in all.
+    pub(super) fn waited(&self, asked: u64) -> u64 {
+        asked.saturating_sub(self.asked_at)
+    }
+
     pub(super) fn latency(&self) -> Option<Duration> {
         self.latency.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
     }
@@ -58,8 +74,9 @@ impl Record {
         self.in_flight < MAX_IN_FLIGHT && self.resting_until.is_none_or(|until| until <= now)
     }
 
-    pub(super) fn began(&mut self) {
+    pub(super) fn began(&mut self, asked: u64) {
         self.in_flight += 1;
+        self.asked_at = asked;
     }
 
     pub(super) fn ended(&mut self, took: Option<Duration>) {
@@ -97,10 +114,10 @@ mod tests {
     #[test]
     fn the_quick_the_able_and_the_honest_come_first() {
         let mut quick = Record::default();
-        quick.began();
+        quick.began(0);
         quick.ended(Some(Duration::from_millis(20)));
         let mut slow = Record::default();
-        slow.began();
+        slow.began(0);
         slow.ended(Some(Duration::from_millis(400)));
         assert!(quick.cost(Kind::State, 0.0) < slow.cost(Kind::State, 0.0));
         assert!(quick.cost(Kind::State, 0.0) < quick.cost(Kind::State, -50.0));
@@ -119,7 +136,7 @@ mod tests {
         let mut record = Record::default();
         for _ in 0..MAX_IN_FLIGHT {
             assert!(record.has_room(now));
-            record.began();
+            record.began(0);
         }
         assert!(!record.has_room(now));
         record.ended(None);
@@ -127,5 +144,17 @@ mod tests {
         record.rest(now + Duration::from_secs(1));
         assert!(!record.has_room(now));
         assert!(record.has_room(now + Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn whoever_is_passed_over_becomes_overdue() {
+        let mut asked = Record::joined(10);
+        let unasked = Record::joined(10);
+        for number in 11..=10 + OVERDUE {
+            asked.began(number);
+        }
+        assert_eq!(asked.waited(10 + OVERDUE), 0);
+        assert_eq!(unasked.waited(10 + OVERDUE), OVERDUE);
+        assert_eq!(Record::joined(10 + OVERDUE).waited(10 + OVERDUE), 0, "who joins now has waited for nothing");
     }
 }

@@ -18,7 +18,7 @@ use tokio::{sync::watch, time::Instant};
 use tracing::{debug, info, warn};
 
 use choice::Record;
-pub use choice::{Kind, MAX_IN_FLIGHT};
+pub use choice::{Kind, MAX_IN_FLIGHT, OVERDUE};
 use penalty::Standing;
 pub use penalty::{AFTER_BAN, BAN_BELOW, BAN_TIME, HEAL_PER_SECOND, Penalty};
 pub use remote::Remote;
@@ -42,6 +42,8 @@ struct State<R> {
     // Ordered, so that of equal peers the same one is chosen in every run of a simulation.
     sessions: BTreeMap<PeerId, Connected<R>>,
     standings: LruCache<PeerId, Standing>,
+    /// Questions that have gone out in all.
+    asked: u64,
 }
 
 struct Connected<R> {
@@ -77,7 +79,7 @@ impl<R> PeerSet<R> {
 impl<R: Remote> PeerSet<R> {
     /// An empty set.
     pub fn new() -> Self {
-        let state = State { sessions: BTreeMap::new(), standings: LruCache::new(MAX_STANDINGS) };
+        let state = State { sessions: BTreeMap::new(), standings: LruCache::new(MAX_STANDINGS), asked: 0 };
         Self { shared: Arc::new(Shared { state: Mutex::new(state), changed: watch::Sender::new(0) }) }
     }
 
@@ -92,7 +94,8 @@ impl<R: Remote> PeerSet<R> {
             remote.disconnect(DisconnectReason::UselessPeer);
             return false;
         }
-        state.sessions.insert(id, Connected { remote, record: Record::default() });
+        let record = Record::joined(state.asked);
+        state.sessions.insert(id, Connected { remote, record });
         drop(state);
         self.tell_changed();
         true
@@ -193,11 +196,13 @@ impl<R: Remote> PeerSet<R> {
     }
 
     /// The best peer to ask for `kind` now: among those that `allowed` lets through and that have room, the one with
-    /// the least expected time, weighed by score and by the estimate of what it can serve.
+    /// the least expected time, weighed by score and by the estimate of what it can serve; or the one that was asked
+    /// nothing for the longest, once that is [`OVERDUE`].
     pub fn best_for(&self, kind: Kind, allowed: impl Fn(&PeerId) -> bool) -> Option<R> {
         let now = Instant::now();
         let state = self.lock();
         let mut best: Option<(f64, &R)> = None;
+        let mut overdue: Option<(u64, &R)> = None;
         for (id, peer) in &state.sessions {
             if !peer.record.has_room(now) || !allowed(id) {
                 continue;
@@ -207,14 +212,21 @@ impl<R: Remote> PeerSet<R> {
             if best.is_none_or(|(least, _)| cost < least) {
                 best = Some((cost, &peer.remote));
             }
+            let waited = peer.record.waited(state.asked);
+            if waited >= OVERDUE && overdue.is_none_or(|(longest, _)| waited > longest) {
+                overdue = Some((waited, &peer.remote));
+            }
         }
-        best.map(|(_, remote)| remote.clone())
+        overdue.map(|(_, remote)| remote).or(best.map(|(_, remote)| remote)).cloned()
     }
 
     /// Notes that a question went out.
     pub fn began(&self, id: &PeerId) {
-        if let Some(peer) = self.lock().sessions.get_mut(id) {
-            peer.record.began();
+        let mut state = self.lock();
+        state.asked += 1;
+        let asked = state.asked;
+        if let Some(peer) = state.sessions.get_mut(id) {
+            peer.record.began(asked);
         }
     }
 
