@@ -9,6 +9,7 @@ use rushlight_light::ClientError;
 const SERVER_ERROR: i32 = -32000;
 const TIMED_OUT: i32 = -32002;
 const RESPONSE_TOO_LARGE: i32 = -32003;
+const PARSE_ERROR: i32 = -32700;
 const INVALID_REQUEST: i32 = -32600;
 const METHOD_NOT_FOUND: i32 = -32601;
 const INVALID_PARAMS: i32 = -32602;
@@ -56,6 +57,10 @@ pub(crate) fn method_not_found(method: &str) -> ErrorObjectOwned {
 pub(crate) fn method_name_too_long(length: usize) -> ErrorObjectOwned {
     let message = format!("method name too long: {length} > {}", crate::config::MAX_METHOD_NAME);
     ErrorObject::owned(INVALID_REQUEST, message, None::<()>)
+}
+
+pub(crate) fn parse_error() -> ErrorObjectOwned {
+    ErrorObject::owned(PARSE_ERROR, "parse error", None::<()>)
 }
 
 pub(crate) fn invalid_request() -> ErrorObjectOwned {

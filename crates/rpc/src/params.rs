@@ -257,7 +257,7 @@ fn prefixed(text: &str) -> Result<&str, String> {
 }
 
 fn even(digits: &str) -> Result<&[u8], String> {
-    if digits.len() % 2 == 0 { Ok(digits.as_bytes()) } else { Err("hex string of odd length".to_owned()) }
+    if digits.len().is_multiple_of(2) { Ok(digits.as_bytes()) } else { Err("hex string of odd length".to_owned()) }
 }
 
 fn cut(text: &str) -> &str {

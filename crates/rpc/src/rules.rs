@@ -11,8 +11,10 @@ use futures::{
 use jsonrpsee::{
     core::middleware::{Batch, BatchEntry, Notification, RpcServiceT},
     server::{BatchResponseBuilder, MethodResponse},
-    types::{Id, Request, error::OVERSIZED_RESPONSE_CODE},
+    types::{Id, InvalidRequest, Request, error::OVERSIZED_RESPONSE_CODE},
 };
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
@@ -136,6 +138,28 @@ where
     }
 }
 
+/// What is said to a body that is no JSON, or one message that is no request. jsonrpsee calls both the same where
+/// there is no id; a batch is taken apart by it, message by message.
+pub(crate) fn refuse(body: &[u8]) -> Option<Answer> {
+    let Ok(message) = serde_json::from_slice::<&RawValue>(body).map(RawValue::get) else {
+        return Some(MethodResponse::error(Id::Null, error::parse_error()));
+    };
+    /// An id that is there but is none, such as an object, does not make a notification of a call.
+    #[derive(Deserialize)]
+    struct WithId {
+        #[allow(dead_code)]
+        id: IgnoredAny,
+    }
+    let is_notification = || {
+        serde_json::from_str::<Notification<'_>>(message).is_ok() && serde_json::from_str::<WithId>(message).is_err()
+    };
+    if message.starts_with('[') || serde_json::from_str::<Request<'_>>(message).is_ok() || is_notification() {
+        return None;
+    }
+    let id = serde_json::from_str::<InvalidRequest<'_>>(message).map_or(Id::Null, |invalid| invalid.id);
+    Some(MethodResponse::error(id, error::invalid_request()))
+}
+
 fn array(answers: Vec<Answer>) -> Answer {
     // The bound was kept above, call by call; the builder's own would throw the whole batch away.
     let mut batch = BatchResponseBuilder::new_with_limit(usize::MAX);
@@ -145,4 +169,74 @@ fn array(answers: Vec<Answer>) -> Answer {
         }
     }
     MethodResponse::from_batch(batch.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// Answers `quick` at once and nothing else ever.
+    #[derive(Clone)]
+    struct Slow;
+
+    impl RpcServiceT for Slow {
+        type MethodResponse = Answer;
+        type NotificationResponse = Answer;
+        type BatchResponse = Answer;
+
+        fn call<'a>(&self, request: Request<'a>) -> impl Future<Output = Answer> + Send + 'a {
+            async move {
+                if request.method_name() != "quick" {
+                    std::future::pending::<()>().await;
+                }
+                MethodResponse::error(request.id(), error::server_error("done"))
+            }
+        }
+
+        fn batch<'a>(&self, _: Batch<'a>) -> impl Future<Output = Answer> + Send + 'a {
+            ready(MethodResponse::notification())
+        }
+
+        fn notification<'a>(&self, _: Notification<'a>) -> impl Future<Output = Answer> + Send + 'a {
+            ready(MethodResponse::notification())
+        }
+    }
+
+    fn rules() -> Rules<Slow> {
+        let limits = Limits { methods: HashSet::from(["quick", "slow"]), max_batch: 10, max_response: 10_000 };
+        Rules { inner: Slow, limits: Arc::new(limits) }
+    }
+
+    fn messages(answer: &Answer) -> Vec<Value> {
+        let answer: Value = serde_json::from_str(answer.as_ref()).unwrap();
+        let message = |answer: &Value| json!([answer["id"], answer["error"]["message"]]);
+        answer.as_array().map_or_else(|| vec![message(&answer)], |all| all.iter().map(message).collect())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_ends_in_time_and_so_does_a_batch() {
+        let started = Instant::now();
+        let answer = rules().call(Request::borrowed("slow", None, Id::Number(1))).await;
+        assert_eq!(messages(&answer), [json!([1, "request timed out"])]);
+        assert_eq!(started.elapsed(), CALL_TIMEOUT);
+
+        let started = Instant::now();
+        let mut batch = Batch::new();
+        for (id, method) in [(1, "slow"), (2, "quick"), (3, "slow"), (4, "other")] {
+            batch.push(Request::borrowed(method, None, Id::Number(id)));
+        }
+        let answer = rules().batch(batch).await;
+        assert_eq!(
+            messages(&answer),
+            [
+                json!([1, "request timed out"]),
+                json!([2, "done"]),
+                json!([3, "request timed out"]),
+                json!([4, "the method other does not exist/is not available"]),
+            ]
+        );
+        assert_eq!(started.elapsed(), CALL_TIMEOUT, "all of them together");
+    }
 }

@@ -8,7 +8,10 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use jsonrpsee::{
     core::middleware::RpcServiceBuilder,
-    server::{BatchRequestConfig, HttpBody, Methods, ServerBuilder, ServerConfig, StopHandle, stop_channel},
+    server::{
+        BatchRequestConfig, HttpBody, Methods, ServerBuilder, ServerConfig, StopHandle,
+        http::response::from_method_response, stop_channel,
+    },
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -23,7 +26,7 @@ use crate::{
     RpcConfig, RpcError,
     config::{MAX_HEAD, READ_TIMEOUT, SHUTDOWN_GRACE},
     gate::{self, HostFilter, Refusal},
-    rules::{Limits, Rules},
+    rules::{self, Limits, Rules},
 };
 
 /// How long the listener rests after a failed accept: the usual cause is too many open files, and trying again at
@@ -175,9 +178,13 @@ async fn answer(request: Request<Incoming>, shared: &Shared) -> Response<HttpBod
     if let Some(refusal) = gate::refuse(&head, &shared.hosts, shared.max_body) {
         return plain(refusal);
     }
-    match read(body, shared.max_body).await {
-        Ok(body) => call(head, body, shared).await,
-        Err(refusal) => plain(refusal),
+    let body = match read(body, shared.max_body).await {
+        Ok(body) => body,
+        Err(refusal) => return plain(refusal),
+    };
+    match rules::refuse(&body) {
+        None => call(head, body, shared).await,
+        Some(refused) => finish(from_method_response(refused)).await,
     }
 }
 
@@ -208,13 +215,29 @@ fn call(mut head: Parts, body: Vec<u8>, shared: &Shared) -> impl Future<Output =
     let answer = service.call(request);
     async move {
         match answer.await {
-            Ok(answer) => answer,
+            Ok(answer) => finish(answer).await,
             Err(error) => {
                 warn!(%error, "HTTP request failed");
                 plain(Refusal::unreadable())
             }
         }
     }
+}
+
+/// Ends the answer with a line break, as geth does: it is read in terminals.
+async fn finish(answer: Response<HttpBody>) -> Response<HttpBody> {
+    let (mut head, body) = answer.into_parts();
+    let Ok(body) = body.collect().await else { return plain(Refusal::unreadable()) };
+    // The only holder of these bytes: no copy is made.
+    let mut body = Vec::from(body.to_bytes());
+    // jsonrpsee's way to say that there is nothing to say: to a notification there is no answer.
+    if body == b"null" {
+        body.clear();
+    } else {
+        body.push(b'\n');
+    }
+    head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Response::from_parts(head, HttpBody::from(body))
 }
 
 fn plain(refusal: Refusal) -> Response<HttpBody> {
