@@ -1,1 +1,26 @@
-//! End-to-end tests.
+//! End to end: the real binary, over real sockets, on mainnet's first 8,192 blocks.
+//!
+//! What reads the chain needs `RUSHLIGHT_TEST_DATA`; without it those tests say that they were skipped.
+//!
+//! ```text
+//! process   a run of the binary: its lines, its signals, its end
+//! rpc       a JSON-RPC client over HTTP
+//! mainnet   the blocks themselves, read by the test, and a full peer that has imported them
+//! proxy     a TCP proxy that stops passing on after so many bytes
+//! liar      peers that lie, in this process
+//! ```
+
+#![allow(clippy::unwrap_used)] // All of it is test code, which the lint does not see in helpers.
+
+mod liar;
+mod mainnet;
+mod process;
+mod proxy;
+mod rpc;
+
+mod dev;
+mod interop;
+mod liars;
+mod mistakes;
+mod resume;
+mod sync;

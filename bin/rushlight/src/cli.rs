@@ -119,16 +119,16 @@ pub(crate) struct HttpArgs {
     pub(crate) http: bool,
     /// Address the HTTP server listens on.
     #[arg(long = "http.addr", value_name = "HOST", default_value = "127.0.0.1")]
-    pub(crate) addr: String,
+    pub(crate) http_addr: String,
     /// TCP port of the HTTP server, 0 for any.
     #[arg(long = "http.port", value_name = "PORT", default_value_t = rushlight_rpc::config::DEFAULT_PORT)]
-    pub(crate) port: u16,
+    pub(crate) http_port: u16,
     /// Modules served over HTTP, with commas between: admin, eth, net, web3.
     #[arg(long = "http.api", value_name = "MODULES", default_value = "eth,net,web3")]
-    pub(crate) api: String,
+    pub(crate) http_api: String,
     /// Host names that requests may be addressed to, with commas between; * for any.
     #[arg(long = "http.vhosts", value_name = "HOSTS", default_value = "localhost")]
-    pub(crate) vhosts: String,
+    pub(crate) http_vhosts: String,
 }
 
 /// Logs.
@@ -139,7 +139,7 @@ pub(crate) struct LogArgs {
     pub(crate) verbosity: u8,
     /// Format of the log on stderr.
     #[arg(long = "log.format", value_enum, value_name = "FORMAT", default_value_t = LogFormat::Terminal)]
-    pub(crate) format: LogFormat,
+    pub(crate) log_format: LogFormat,
 }
 
 /// Which ethash seals are checked.
@@ -212,7 +212,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Fatal> {
         Some(Command::Full(args)) => &args.log,
         Some(Command::Dev(args)) => &args.log,
     };
-    let console = Console::start(log.verbosity, log.format)?;
+    let console = Console::start(log.verbosity, log.log_format)?;
     match cli.command {
         None => run_light::run(&cli.light, &console),
         Some(Command::Full(args)) => run_full::run(&args, &console),
@@ -264,8 +264,8 @@ mod tests {
     fn defaults() {
         let light = parse_line("rushlight").unwrap().light;
         assert_eq!((light.node.port, light.node.maxpeers, light.http.http), (None, 50, false));
-        assert_eq!((light.http.addr.as_str(), light.http.port), ("127.0.0.1", 8545));
-        assert_eq!((light.http.api.as_str(), light.http.vhosts.as_str()), ("eth,net,web3", "localhost"));
+        assert_eq!((light.http.http_addr.as_str(), light.http.http_port), ("127.0.0.1", 8545));
+        assert_eq!((light.http.http_api.as_str(), light.http.http_vhosts.as_str()), ("eth,net,web3", "localhost"));
         assert_eq!((light.verify_seals, light.log.verbosity), (VerifySeals::Sampled, 3));
     }
 

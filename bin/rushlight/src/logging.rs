@@ -37,7 +37,7 @@ impl Console {
         let terminal = io::stderr().is_terminal();
         let bars = (terminal && format == LogFormat::Terminal && verbosity > 0).then(MultiProgress::new);
         let writer = Stderr(bars.clone());
-        let filter = filter(verbosity);
+        let filter = filter(verbosity, bars.is_some());
         let done = match format {
             LogFormat::Terminal => {
                 let layer = fmt::layer().with_writer(writer).with_ansi(terminal).with_target(verbosity > 3);
@@ -59,7 +59,7 @@ impl Console {
 }
 
 /// geth's levels. Libraries are heard only when something is wrong with them, or at 5.
-fn filter(verbosity: u8) -> Targets {
+fn filter(verbosity: u8, bars: bool) -> Targets {
     let own = match verbosity {
         0 => LevelFilter::OFF,
         1 => LevelFilter::ERROR,
@@ -69,8 +69,14 @@ fn filter(verbosity: u8) -> Targets {
         _ => LevelFilter::TRACE,
     };
     let libraries = if verbosity > 4 { LevelFilter::DEBUG } else { own.min(LevelFilter::WARN) };
+    // A bar says what these lines say.
+    let progress = if bars { own.min(LevelFilter::WARN) } else { own };
     // jsonrpsee calls an answer past its bound an error of the server; the caller is told, the log need not be.
-    Targets::new().with_default(libraries).with_target("rushlight", own).with_target("jsonrpsee", LevelFilter::OFF)
+    Targets::new()
+        .with_default(libraries)
+        .with_target("rushlight", own)
+        .with_target("rushlight_sync::progress", progress)
+        .with_target("jsonrpsee", LevelFilter::OFF)
 }
 
 /// stderr, with the bars out of the way while a line is written.
@@ -109,13 +115,15 @@ mod tests {
         let levels =
             [None, Some(Level::ERROR), Some(Level::WARN), Some(Level::INFO), Some(Level::DEBUG), Some(Level::TRACE)];
         for (verbosity, most) in levels.into_iter().enumerate() {
-            let filter = filter(u8::try_from(verbosity).unwrap());
+            let filter = filter(u8::try_from(verbosity).unwrap(), false);
             for level in [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG, Level::TRACE] {
                 let enabled = most.is_some_and(|most| level <= most);
                 assert_eq!(filter.would_enable("rushlight_sync", &level), enabled, "{verbosity} {level}");
             }
         }
-        assert!(!filter(3).would_enable("hyper", &Level::INFO));
-        assert!(filter(3).would_enable("hyper", &Level::WARN));
+        assert!(filter(3, false).would_enable("rushlight_sync::progress", &Level::INFO));
+        assert!(!filter(3, true).would_enable("rushlight_sync::progress", &Level::INFO));
+        assert!(!filter(3, false).would_enable("hyper", &Level::INFO));
+        assert!(filter(3, false).would_enable("hyper", &Level::WARN));
     }
 }

@@ -52,7 +52,7 @@ pub(crate) fn run(args: &DevArgs, console: &Console) -> Result<(), Fatal> {
                 }
             },
         };
-        progress.abort();
+        drop(progress);
         signals.orderly(signal, network.stop()).await;
         Ok(())
     });
@@ -232,11 +232,14 @@ impl Folder {
 
 #[cfg(test)]
 mod tests {
+    use rushlight_p2p::PeerId;
+
     use super::*;
 
     #[test]
     fn the_introduction_has_three_lines_to_paste() {
-        let enode: Enode = format!("enode://{}@127.0.0.1:30304", "ab".repeat(64)).parse().unwrap();
+        let key: SecretKey = ACCOUNTS[0].key.trim_start_matches("0x").parse().unwrap();
+        let enode = Enode::new(PeerId::of(&key), SocketAddr::from(([127, 0, 0, 1], 30304)));
         let text = introduction(&enode, SocketAddr::from(([127, 0, 0, 1], 8545)));
         let lines: Vec<_> = text.lines().filter_map(|line| line.trim().strip_prefix("curl ")).collect();
         assert_eq!(lines.len(), 3);

@@ -59,7 +59,7 @@ pub(crate) fn run(args: &FullArgs, console: &Console) -> Result<(), Fatal> {
         announce(node.server())?;
         let progress = follow(node.sync().watch(), "Syncing blocks", "blocks", console.clone());
         let signal = signals.next().await;
-        progress.abort();
+        drop(progress);
         signals.orderly(signal, stop(node)).await;
         Ok(())
     })

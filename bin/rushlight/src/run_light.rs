@@ -55,7 +55,7 @@ pub(crate) fn run(args: &LightArgs, console: &Console) -> Result<(), Fatal> {
         };
         let progress = follow(node.sync().watch(), "Syncing headers", "headers", console.clone());
         let signal = signals.next().await;
-        progress.abort();
+        drop(progress);
         signals
             .orderly(signal, async {
                 if let Some(rpc) = rpc {
@@ -74,14 +74,16 @@ pub(crate) async fn serve(node: &LightNode, http: RpcConfig) -> Result<RpcHandle
     rushlight_rpc::serve(http, client, server, settings::client_name()).await.map_err(|error| Fatal::from_error(&error))
 }
 
-/// Shows how far sync has come, for as long as it goes on. `what` is under way, counted in `unit`s.
+/// Shows how far sync has come, for as long as it goes on, where a bar can be shown; elsewhere sync's own log lines
+/// tell. `what` is under way, counted in `unit`s.
 pub(crate) fn follow(
     mut status: watch::Receiver<SyncStatus>,
     what: &'static str,
     unit: &'static str,
     console: Console,
-) -> JoinHandle<()> {
-    tokio::spawn(async move {
+) -> Option<AbortOnDrop> {
+    console.bars()?;
+    let task = tokio::spawn(async move {
         let mut shown: Option<Progress> = None;
         loop {
             let syncing = status.borrow_and_update().syncing;
@@ -95,7 +97,17 @@ pub(crate) fn follow(
                 return;
             }
         }
-    })
+    });
+    Some(AbortOnDrop(task))
+}
+
+/// A task that ends with whoever started it.
+pub(crate) struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 const fn policy(which: VerifySeals) -> SealPolicy {
@@ -106,7 +118,7 @@ const fn policy(which: VerifySeals) -> SealPolicy {
 }
 
 fn warn_of_idle_flags(http: &HttpArgs) {
-    let defaults = (http.addr == "127.0.0.1", http.port == rushlight_rpc::config::DEFAULT_PORT);
+    let defaults = (http.http_addr == "127.0.0.1", http.http_port == rushlight_rpc::config::DEFAULT_PORT);
     if !http.http && defaults != (true, true) {
         warn!("--http.addr and --http.port do nothing without --http");
     }

@@ -14,7 +14,7 @@ use rushlight_chain::{
 };
 use rushlight_p2p::{Enode, ServerConfig, TcpTransport, load_or_create_key, secp256k1::SecretKey};
 use rushlight_rpc::RpcConfig;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     cli::{ChainArgs, HttpArgs, NodeArgs},
@@ -88,10 +88,35 @@ impl FullChainFile {
 /// The light node's chain: mainnet, or the genesis file's.
 pub(crate) fn light_chain(chain: &ChainArgs) -> Result<LightChain, Fatal> {
     let Some(path) = &chain.genesis else {
-        return Ok(LightChain { spec: Arc::new(ChainSpec::mainnet()), config: None });
+        return Ok(LightChain { spec: Arc::new(ChainSpec::mainnet()), config: Some(mainnet_config()) });
     };
     let FullChainFile { spec, config, .. } = FullChainFile::of_flag(path)?;
     Ok(LightChain { spec, config })
+}
+
+/// Mainnet's configuration in geth's words, for `admin_nodeInfo`. What of it this version follows is the spec's matter.
+fn mainnet_config() -> Value {
+    json!({
+        "chainId": 1,
+        "homesteadBlock": 1_150_000,
+        "daoForkBlock": 1_920_000,
+        "daoForkSupport": true,
+        "eip150Block": 2_463_000,
+        "eip155Block": 2_675_000,
+        "eip158Block": 2_675_000,
+        "byzantiumBlock": 4_370_000,
+        "constantinopleBlock": 7_280_000,
+        "petersburgBlock": 7_280_000,
+        "istanbulBlock": 9_069_000,
+        "muirGlacierBlock": 9_200_000,
+        "berlinBlock": 12_244_000,
+        "londonBlock": 12_965_000,
+        "arrowGlacierBlock": 13_773_000,
+        "grayGlacierBlock": 15_050_000,
+        // Past 64 bits JSON numbers are floats here; this one is exact.
+        "terminalTotalDifficulty": 58.75e21,
+        "ethash": {},
+    })
 }
 
 /// The full peer's chain. Mainnet too needs its genesis file: the accounts are not built in.
@@ -172,14 +197,14 @@ pub(crate) fn http(http: &HttpArgs) -> Result<Option<RpcConfig>, Fatal> {
     if !http.http {
         return Ok(None);
     }
-    let resolved = (http.addr.as_str(), http.port).to_socket_addrs().and_then(|mut addrs| {
+    let resolved = (http.http_addr.as_str(), http.http_port).to_socket_addrs().and_then(|mut addrs| {
         addrs.next().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no address of that name"))
     });
-    let addr = resolved.map_err(|error| Fatal::usage(format!("--http.addr {}: {error}", http.addr)))?;
+    let addr = resolved.map_err(|error| Fatal::usage(format!("--http.addr {}: {error}", http.http_addr)))?;
     Ok(Some(RpcConfig {
         addr,
-        modules: split(&http.api).map(str::to_owned).collect(),
-        vhosts: split(&http.vhosts).map(str::to_owned).collect(),
+        modules: split(&http.http_api).map(str::to_owned).collect(),
+        vhosts: split(&http.http_vhosts).map(str::to_owned).collect(),
         ..RpcConfig::default()
     }))
 }
@@ -191,6 +216,13 @@ fn split(list: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn mainnet_is_told_as_geth_tells_it() {
+        let config = mainnet_config();
+        assert_eq!(config["homesteadBlock"], 1_150_000);
+        assert_eq!(config["terminalTotalDifficulty"], "58750000000000000000000".parse::<Value>().unwrap());
+    }
 
     #[test]
     fn lists() {

@@ -28,14 +28,14 @@ impl Signals {
         }
     }
 
-    /// Runs `stop` within its time. A second signal, or the time's end, gives it up: what matters is on disk at every
-    /// moment, stopping in order only says goodbye.
-    pub(crate) async fn orderly(mut self, cause: &str, stop: impl Future<Output = ()>) {
+    /// Runs `stop` within its time. Further signals change nothing: a terminal sends one to every process of its
+    /// group, and who started this one may pass its own on.
+    pub(crate) async fn orderly(self, cause: &str, stop: impl Future<Output = ()>) {
         info!(cause, "Shutting down");
-        tokio::select! {
-            () = stop => info!("Shut down"),
-            signal = self.next() => warn!(signal, "Second signal, leaving at once"),
-            () = tokio::time::sleep(ORDERLY) => warn!("Not everything stopped in time, leaving"),
+        match tokio::time::timeout(ORDERLY, stop).await {
+            Ok(()) => info!("Shut down"),
+            // What matters is on disk at every moment; stopping in order only says goodbye.
+            Err(_) => warn!("Not everything stopped in time, leaving"),
         }
     }
 }
