@@ -32,7 +32,7 @@ fn a_killed_light_node_goes_on_from_where_it_was() {
     light.signal("KILL");
     light.wait();
 
-    let mut light = Process::start(light_flags(datadir.path(), &[full.enode.clone()]));
+    let mut light = Process::start(light_flags(datadir.path(), std::slice::from_ref(&full.enode)));
     let rpc = Rpc::of(&mut light);
     rpc.reach(HEAD, &light);
     assert_eq!(rpc.call("eth_getBlockByNumber", json!(["latest", false]))["hash"], HEAD_HASH);
@@ -46,7 +46,7 @@ fn a_killed_light_node_goes_on_from_where_it_was() {
     // And once more, with nothing left to fetch.
     light.signal("KILL");
     light.wait();
-    let mut light = Process::start(light_flags(datadir.path(), &[full.enode.clone()]));
+    let mut light = Process::start(light_flags(datadir.path(), std::slice::from_ref(&full.enode)));
     assert_eq!(Rpc::of(&mut light).number("eth_blockNumber", json!([])), HEAD);
 }
 

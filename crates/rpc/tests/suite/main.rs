@@ -1,5 +1,8 @@
 //! The JSON-RPC server over real sockets, before a client whose state and bodies are in memory.
 
+// Clippy exempts test functions only, and not what they share.
+#![allow(clippy::unwrap_used)]
+
 mod fixture;
 mod http;
 
