@@ -1,21 +1,11 @@
-//! Giving complete runs and new blocks to the sink, and what follows from its answers.
+//! Giving complete runs to the sink, having chains settled, and what follows from the sink's answers.
 
 use std::time::Duration;
 
 use rushlight_chain::Known;
 
-use super::{claim::Top, path::Stage, *};
+use super::{path::Stage, *};
 use crate::Fault;
-
-/// A new block whose parent is known.
-#[derive(Debug)]
-pub(super) struct Direct {
-    item: Item,
-    hash: B256,
-    top: Top,
-    /// Who sent it first, then who else, each with the total difficulty it claimed.
-    claims: Vec<(PeerKey, U256)>,
-}
 
 /// A tip to be settled; a new block's with its sender.
 #[derive(Debug)]
@@ -178,68 +168,6 @@ impl Machine {
         (!items.is_empty()).then_some((run, items))
     }
 
-    /// A session announces a block.
-    pub(super) fn new_block(&mut self, key: PeerKey, item: Item, td: U256, now: Now, view: &dyn View) {
-        let hash = item.hash();
-        let top = match Top::read(item.header()) {
-            Ok(top) => top,
-            Err(error) => return self.penalise(key, Offence::BadBlock, error.to_string()),
-        };
-        if self.bad.contains(&hash) {
-            return self.penalise(key, Offence::BadBlock, format!("block {hash} was refused before"));
-        }
-        if self.beyond.contains(&hash) {
-            return self.go_beyond(&[key]);
-        }
-        if top.timestamp > now.unix.saturating_add(rushlight_chain::MAX_FUTURE_SECONDS) {
-            return; // One of the two clocks is wrong, which proves nothing; it comes again as someone's best block.
-        }
-        if let Err(error) = self.config.rule.check(&top, now.unix) {
-            return self.penalise(key, Offence::FalseClaim, error.to_string());
-        }
-        match view.known(&hash) {
-            Known::Accepted => {
-                let held = view.td(&hash).unwrap_or_else(|| view.head().td.min(td));
-                self.judge(key, hash, td, held, top);
-            }
-            Known::Provisional => self.claim(key, td, hash, Some(top)),
-            Known::Unknown => self.queue(key, item, hash, top, td, view),
-        }
-    }
-
-    /// Queues an unknown block for the sink if its parent is known; else it is an ordinary claim.
-    fn queue(&mut self, key: PeerKey, item: Item, hash: B256, top: Top, td: U256, view: &dyn View) {
-        let busy = match &mut self.job {
-            Some(Job::Direct(direct)) => Some(direct),
-            _ => None,
-        };
-        let mut waiting: Vec<&mut Direct> = busy.into_iter().chain(&mut self.direct).collect();
-        if let Some(same) = waiting.iter_mut().find(|direct| direct.hash == hash) {
-            // As many as there are sessions, each once.
-            if same.claims.iter().all(|(other, _)| *other != key) {
-                same.claims.push((key, td));
-            }
-            return;
-        }
-        let linked = view.is_known(&top.parent) || waiting.iter().any(|direct| direct.hash == top.parent);
-        let of_peer = waiting.iter().filter(|direct| direct.claims[0].0 == key).count();
-        let room = waiting.len() < MAX_NEW_BLOCKS && of_peer < MAX_NEW_BLOCKS_OF_PEER;
-        let recent = top.number + OLD_BLOCK >= view.head().header.number;
-        if linked && recent && room {
-            self.direct.push_back(Direct { item, hash, top, claims: vec![(key, td)] });
-        } else {
-            self.claim(key, td, hash, Some(top));
-        }
-    }
-
-    /// Compares the total difficulty that came with a block with what it is.
-    fn judge(&mut self, key: PeerKey, hash: B256, claimed: U256, held: U256, top: Top) {
-        if claimed != held {
-            self.penalise(key, Offence::BadTotalDifficulty, false_td(&hash, held, claimed));
-        }
-        self.claim(key, held, hash, Some(top));
-    }
-
     /// The sink is done with a run or a new block.
     pub(super) fn extended(&mut self, result: Result<Extended, Refused>, now: Now, view: &dyn View) {
         match (self.job.take(), result) {
@@ -252,7 +180,7 @@ impl Machine {
     }
 
     /// Counts what the sink did; what it settles has been counted when it was taken.
-    fn count(&mut self, extended: &Extended, new: bool) {
+    pub(super) fn count(&mut self, extended: &Extended, new: bool) {
         self.local_failures = 0;
         self.seals_checked += extended.seals_checked;
         if let Some(episode) = &mut self.episode {
@@ -329,56 +257,10 @@ impl Machine {
             .collect()
     }
 
-    fn bad_item(&self) -> Offence {
+    pub(super) fn bad_item(&self) -> Offence {
         match self.config.want {
             Want::Headers => Offence::BadHeader,
             Want::Blocks => Offence::BadBlock,
-        }
-    }
-
-    fn direct_taken(&mut self, direct: Direct, extended: Extended, view: &dyn View) {
-        self.count(&extended, true);
-        for (key, td) in direct.claims.iter().copied() {
-            self.judge(key, direct.hash, td, extended.td, direct.top);
-        }
-        if view.known(&direct.hash) == Known::Provisional && extended.td > view.head().td {
-            self.settle(direct.hash, direct.claims.first().map(|(key, _)| *key));
-        }
-        if let Item::Block(block) = direct.item
-            && extended.head_changed
-        {
-            self.actions.push(Action::Announce { block, td: extended.td });
-        }
-    }
-
-    fn direct_refused(&mut self, direct: Direct, refused: Refused, now: Now, view: &dyn View) {
-        let Direct { hash, top, claims, .. } = direct;
-        let keys: Vec<PeerKey> = claims.iter().map(|(key, _)| *key).collect();
-        let (first, others) = keys.split_first().map_or((None, &keys[..]), |(first, others)| (Some(*first), others));
-        match refused.fault {
-            Fault::Local | Fault::Unlinked => {
-                claims.into_iter().for_each(|(key, td)| self.claim(key, td, hash, Some(top)));
-                if refused.fault == Fault::Local {
-                    self.fail(refused.to_string(), now);
-                }
-            }
-            Fault::NotSupported => {
-                self.reach_limit(refused, top.parent, view);
-                self.go_beyond(&keys);
-            }
-            // The body was wrong, which says nothing about those who sent another one.
-            Fault::Item => {
-                let others = others.to_vec();
-                first.into_iter().for_each(|key| self.penalise(key, Offence::BadBlock, refused.to_string()));
-                for (key, td) in claims.into_iter().filter(|(key, _)| others.contains(key)) {
-                    self.claim(key, td, hash, Some(top));
-                }
-            }
-            Fault::Chain => {
-                self.bad.put(refused.hash, ());
-                keys.into_iter().for_each(|key| self.penalise(key, Offence::BadBlock, refused.to_string()));
-                self.revalidate(view);
-            }
         }
     }
 
@@ -422,7 +304,7 @@ impl Machine {
     }
 
     /// Drops the paths whose ground is gone; their leaders walk again.
-    fn revalidate(&mut self, view: &dyn View) {
+    pub(super) fn revalidate(&mut self, view: &dyn View) {
         let lost = |path: &Path| match &path.stage {
             Stage::Linked(window) => !view.is_known(&window.previous),
             Stage::Settling => !view.is_known(&path.best().hash),
@@ -433,7 +315,7 @@ impl Machine {
     }
 
     /// Our own failure: nobody is blamed, and it is tried again later.
-    fn fail(&mut self, why: String, now: Now) {
+    pub(super) fn fail(&mut self, why: String, now: Now) {
         let pause = (LOCAL_REST * 2u32.pow(self.local_failures.min(4))).min(Duration::from_secs(60));
         self.local_failures += 1;
         self.sink_rests_until = now.elapsed + pause;
@@ -441,7 +323,7 @@ impl Machine {
     }
 
     /// The chain goes on past `good` with something that this version does not support.
-    fn reach_limit(&mut self, refused: Refused, good: B256, view: &dyn View) {
+    pub(super) fn reach_limit(&mut self, refused: Refused, good: B256, view: &dyn View) {
         self.beyond.put(refused.hash, ());
         if view.known(&good) == Known::Provisional {
             self.settle(good, None);
@@ -450,7 +332,7 @@ impl Machine {
     }
 
     /// Sessions that follow what we cannot follow. They go on being served, and are not looked at again.
-    fn go_beyond(&mut self, keys: &[PeerKey]) {
+    pub(super) fn go_beyond(&mut self, keys: &[PeerKey]) {
         for key in keys {
             self.drop_path_of(*key);
             self.set_phase(*key, Phase::Beyond);
@@ -458,6 +340,6 @@ impl Machine {
     }
 }
 
-fn false_td(hash: &B256, expected: U256, got: U256) -> String {
+pub(super) fn false_td(hash: &B256, expected: U256, got: U256) -> String {
     format!("total difficulty of its block {hash}: expected {expected}, got {got}")
 }
