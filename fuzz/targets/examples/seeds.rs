@@ -36,7 +36,10 @@ fn main() {
     let hello = Hello {
         version: 5,
         client_id: "rushlight/seed".to_owned(),
-        capabilities: vec![Capability { name: "eth".into(), version: 28 }, Capability { name: "les".into(), version: 4 }],
+        capabilities: vec![
+            Capability { name: "eth".into(), version: 28 },
+            Capability { name: "les".into(), version: 4 },
+        ],
         listen_port: 30303,
         id: PeerId([7; 64]),
     };

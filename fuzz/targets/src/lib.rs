@@ -66,8 +66,7 @@ pub fn rlpx_packet(data: &[u8]) {
 
 /// Frames of a session whose secrets are all known.
 pub fn rlpx_frame(data: &[u8]) {
-    let secrets =
-        Secrets { aes: [1; 32], mac: [2; 32], egress: Keccak256::new(), ingress: Keccak256::new() };
+    let secrets = Secrets { aes: [1; 32], mac: [2; 32], egress: Keccak256::new(), ingress: Keccak256::new() };
     let (_, mut decoder) = frame::codec(secrets);
     let mut buffer = BytesMut::from(data);
     while let Ok(Some(_)) = decoder.decode(&mut buffer, MAX_MESSAGE) {}
