@@ -28,7 +28,7 @@ func run() error {
 	flags := flag.NewFlagSet(os.Args[1], flag.ContinueOnError)
 	dir := flags.String("chain", "", "folder that chainmaker wrote")
 	url := flags.String("enode", "", "the peer to check")
-	lie := flags.String("lie", "", "what to get wrong: headers, unasked, lookups, silence, unopened")
+	lie := flags.String("lie", "", "what to get wrong: headers, unasked, lookups, nobodies, silence, unopened")
 	if err := flags.Parse(os.Args[2:]); err != nil {
 		return err
 	}

@@ -12,6 +12,8 @@ const FOLDER: &str = "RUSHLIGHT_TEST_KILL_FOLDER";
 const COLUMNS: [Column; 4] = [Column::Meta, Column::Headers, Column::Numbers, Column::Nodes];
 /// How often the child is killed.
 const ROUNDS: u64 = 25;
+/// … and in the hours-long run.
+const LONG_ROUNDS: u64 = 1000;
 
 /// What batch `number` writes to a column: long enough that write buffers fill and tables are written meanwhile.
 fn value(number: u64, column: Column) -> Vec<u8> {
@@ -50,7 +52,8 @@ fn next(store: &RocksStore) -> u64 {
 fn survives_kill_9() {
     let folder = tempfile::tempdir().unwrap();
     let mut checked = 0;
-    for round in 0..ROUNDS {
+    let rounds = if crate::testdata::long() { LONG_ROUNDS } else { ROUNDS };
+    for round in 0..rounds {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "store::tests::kill::child", "--nocapture", "--test-threads=1"])
             .env(FOLDER, folder.path())
