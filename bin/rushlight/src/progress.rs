@@ -15,6 +15,9 @@ use crate::logging::Console;
 /// lines.
 const LOG_EVERY: Duration = Duration::from_secs(5);
 
+/// Time between two measurements of the rate that a bar shows.
+const MEASURE_EVERY: Duration = Duration::from_secs(1);
+
 /// Weight of the newest measurement in the rate that log lines give.
 const SMOOTHING: f64 = 0.3;
 
@@ -24,7 +27,8 @@ pub(crate) struct Progress {
     unit: &'static str,
     bar: Option<ProgressBar>,
     rate: Rate,
-    logged: Instant,
+    /// `None` until the first measurement, which is due at once: it shows that something goes on.
+    measured: Option<Instant>,
 }
 
 impl Progress {
@@ -33,43 +37,40 @@ impl Progress {
         let now = Instant::now();
         let bar = console.bars().map(|bars| {
             let bar = bars.add(ProgressBar::new(start));
-            let template =
-                format!("{{msg}} {{bar:30}} {{human_pos}} of {{human_len}} {unit}, {{per_sec}}, {{eta}} to go");
+            let template = format!("{{msg}} {{bar:30}} {{human_pos}} of {{human_len}} {unit}{{prefix}}");
             // A template that does not parse would be a mistake here; the plain bar is good enough then.
             bar.set_style(ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar.set_message(what);
             bar.set_position(start);
-            bar.reset_eta();
             bar
         });
-        Self { what, unit, bar, rate: Rate::new(now, start), logged: now }
+        Self { what, unit, bar, rate: Rate::new(now, start), measured: None }
     }
 
     /// `done` of `total`; `note` says where it is, or nothing. Cheap enough to be called for every item.
     pub(crate) fn update(&mut self, done: u64, total: u64, note: &dyn Display) {
-        if let Some(bar) = &self.bar {
+        let now = Instant::now();
+        let every = if let Some(bar) = &self.bar {
             bar.set_length(total);
             bar.set_position(done);
             bar.set_message(format!("{} {note}", self.what).trim_end().to_owned());
+            MEASURE_EVERY
+        } else {
+            LOG_EVERY
+        };
+        if self.measured.is_some_and(|measured| now.duration_since(measured) < every) {
             return;
         }
-        let now = Instant::now();
-        if now.duration_since(self.logged) < LOG_EVERY {
-            return;
-        }
-        self.logged = now;
-        let rate = self.rate.measure(now, done);
+        self.measured = Some(now);
+        let rate = self.rate.measure(now, done).round();
         let remaining = remaining(total.saturating_sub(done), rate);
-        let unit = self.unit;
-        info!(
-            done,
-            total,
-            unit,
-            per_second = rate.round(),
-            remaining,
-            "{}",
-            format!("{} {note}", self.what).trim_end()
-        );
+        match &self.bar {
+            Some(bar) => bar.set_prefix(format!(", {rate}/s, {remaining} to go")),
+            None => {
+                let (unit, what) = (self.unit, self.what);
+                info!(done, total, unit, per_second = rate, remaining, "{}", format!("{what} {note}").trim_end());
+            }
+        }
     }
 }
 
