@@ -144,13 +144,24 @@ pub(crate) fn enode(process: &mut Process) -> Enode {
     process.out_line("an enode URL", |line| line.starts_with("enode://").then(|| line.parse().expect("an enode URL")))
 }
 
+/// What the folder of the import is called; the process's id follows.
+const IMPORTED_OF: &str = "e2e-imported-";
+
 /// A data directory into which everything has been imported by the binary. Its key is left out: each copy makes its
 /// own.
 fn imported() -> PathBuf {
     static IMPORTED: OnceLock<PathBuf> = OnceLock::new();
     let import = || {
-        let datadir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e-imported");
-        let _ = fs::remove_dir_all(&datadir);
+        // A folder of this run alone: clones that share a target folder may run their tests at the same time.
+        let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        for left in fs::read_dir(tmp).into_iter().flatten().flatten() {
+            let name = left.file_name();
+            let run = name.to_str().and_then(|name| name.strip_prefix(IMPORTED_OF));
+            if run.is_some_and(|run| !Path::new("/proc").join(run).exists()) {
+                let _ = fs::remove_dir_all(left.path());
+            }
+        }
+        let datadir = tmp.join(format!("{IMPORTED_OF}{}", std::process::id()));
         let mut flags = full_flags(&datadir);
         flags.extend(["--import".to_owned(), era1().expect("data").display().to_string()]);
         let mut process = Process::start(flags);

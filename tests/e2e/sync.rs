@@ -99,6 +99,6 @@ fn every_seal_where_that_is_asked_for() {
         let line: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         line["message"].as_str()?.contains("sync of headers ended").then_some(line)
     });
-    assert_eq!((&line["seals_checked"], &line["head"]), (&json!(HEAD), &json!(HEAD)), "{line}");
+    assert_eq!((&line["seals_checked"], &line["head"]), (&json!(HEAD), &json!(HEAD)), "{:#?}", light.log());
     light.stop("TERM");
 }
