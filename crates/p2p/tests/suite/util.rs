@@ -58,7 +58,7 @@ impl Session {
     }
 }
 
-/// A protocol whose sessions are given to the test.
+/// A protocol whose sessions are given to the test. The queue is unbounded: a test opens a handful of sessions.
 pub(crate) struct Given {
     name: &'static str,
     version: u32,
