@@ -8,6 +8,7 @@
 //! mainnet   the blocks themselves, read by the test, and a full peer that has imported them
 //! proxy     a TCP proxy that stops passing on after so many bytes
 //! liar      peers that lie, in this process
+//! over_full the same JSON-RPC over a full peer's store, in this process
 //! ```
 
 #![allow(clippy::unwrap_used)] // All of it is test code, which the lint does not see in helpers.
@@ -22,5 +23,6 @@ mod dev;
 mod interop;
 mod liars;
 mod mistakes;
+mod over_full;
 mod resume;
 mod sync;
