@@ -69,9 +69,18 @@ impl LightClient {
         &self.source
     }
 
-    /// How far the sync has come, while a chain is being followed.
+    /// How far the sync has come, while a chain is being followed, and while one that is not settled waits for a peer
+    /// to go on with, as after a restart.
     pub fn syncing(&self) -> Option<Progress> {
-        self.status.borrow().syncing
+        let (syncing, peers) = {
+            let status = self.status.borrow();
+            (status.syncing, status.peers)
+        };
+        if syncing.is_some() || peers > 0 {
+            return syncing;
+        }
+        let held = self.chain.provisional().filter(|held| held.td > self.chain.head().td)?;
+        Some(Progress { starting: held.start, current: held.current, highest: held.current })
     }
 
     /// All that sync tells.
