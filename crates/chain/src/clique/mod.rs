@@ -13,7 +13,7 @@ use alloy_primitives::{Address, B64, B256, b64};
 
 pub(crate) use rules::verify_fields;
 pub use sealing::{Draft, SealingError, draft, seal, signer_address, turn_delay};
-pub use signature::{recover_signer, seal_hash};
+pub use signature::{recover_signer, recover_signers, seal_hash};
 pub use snapshot::{Snapshot, Vote};
 
 /// Bytes of extra data before the signers: free for the signer's use.

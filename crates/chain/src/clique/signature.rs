@@ -3,11 +3,16 @@
 use alloy_consensus::Header;
 use alloy_primitives::{Address, B256, keccak256};
 use alloy_rlp::Encodable;
+use rayon::prelude::*;
 use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
 use secp256k1::{Message, PublicKey};
 
 use super::{CliqueError, SEAL_LENGTH, VANITY_LENGTH};
+use crate::SealedHeader;
 use crate::seal::{encode_base_fee, encode_unsealed, hash_list};
+
+/// Signatures that a thread recovers at a time: some 0.2 ms of work, against some 10 µs to wake a thread.
+const RECOVER_GRAIN: usize = 4;
 
 /// The hash that a signer signs: of the header whose extra data lacks the seal (EIP-225).
 pub fn seal_hash(header: &Header) -> Result<B256, CliqueError> {
@@ -32,6 +37,11 @@ pub fn recover_signer(header: &Header) -> Result<Address, CliqueError> {
         .recover_ecdsa(message, &signature)
         .map_err(|_| CliqueError::Signature { why: "no public key comes of it" })?;
     Ok(address_of(&key))
+}
+
+/// Who signed each of these headers, worked out on all cores.
+pub fn recover_signers(headers: &[SealedHeader]) -> Vec<Result<Address, CliqueError>> {
+    headers.par_iter().with_min_len(RECOVER_GRAIN).map(|header| recover_signer(header)).collect()
 }
 
 /// The account of a public key: the last 20 bytes of the Keccak-256 of its 64 bytes.

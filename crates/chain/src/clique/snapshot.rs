@@ -102,7 +102,17 @@ impl Snapshot {
     ///
     /// The header's other rules are [`crate::verify_header`]'s; they are to be checked first.
     pub fn apply(&mut self, header: &SealedHeader) -> Result<Address, CliqueError> {
-        let signer = self.verify(header)?;
+        self.apply_recovered(header, recover_signer(header))
+    }
+
+    /// [`apply`](Self::apply) where the signer has been recovered already: recovery is a pure function of the header
+    /// ([`recover_signer`]) and nearly all of the work, so that it can be done for many headers at once.
+    pub fn apply_recovered(
+        &mut self,
+        header: &SealedHeader,
+        recovered: Result<Address, CliqueError>,
+    ) -> Result<Address, CliqueError> {
+        let signer = self.verify_recovered(header, recovered)?;
         let number = header.number;
         self.number = number;
         self.hash = header.hash();
@@ -118,6 +128,14 @@ impl Snapshot {
     /// Checks the seal of the next header: who signed it, whether they may, the difficulty of their turn, and a
     /// checkpoint's list of signers.
     pub fn verify(&self, header: &SealedHeader) -> Result<Address, CliqueError> {
+        self.verify_recovered(header, recover_signer(header))
+    }
+
+    fn verify_recovered(
+        &self,
+        header: &SealedHeader,
+        recovered: Result<Address, CliqueError>,
+    ) -> Result<Address, CliqueError> {
         let number = header.number;
         if header.parent_hash != self.hash || Some(number) != self.number.checked_add(1) {
             return Err(CliqueError::NotNext { expected: self.hash.into(), got: header.parent_hash.into() });
@@ -125,7 +143,7 @@ impl Snapshot {
         if number.is_multiple_of(self.epoch) {
             self.verify_checkpoint(header)?;
         }
-        let signer = recover_signer(header)?;
+        let signer = recovered?;
         if !self.is_signer(&signer) {
             return Err(CliqueError::Unauthorized { signer, count: self.signers.len() });
         }

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::view::Entry;
 use super::{ExtendError, HeaderChain, Known, Refusal, SealPolicy, snapshots};
-use crate::clique::Snapshot;
+use crate::clique::{Snapshot, recover_signers};
 use crate::header::{self, SealedHeader};
 use crate::rules::{verify_header, verify_not_merged};
 use crate::seal::SealError;
@@ -119,7 +119,8 @@ fn find_parent(chain: &HeaderChain, index: usize, header: &SealedHeader) -> Resu
         .ok_or_else(|| refuse(index, header, Refusal::UnknownParent { parent: header.parent_hash }))
 }
 
-/// Checks clique seals, one after the other as votes change who may sign. Gives the snapshots worth keeping.
+/// Checks clique seals: the signatures on all cores, then, one after the other as votes change who may sign, the signers.
+/// Gives the snapshots worth keeping.
 #[allow(clippy::type_complexity)]
 fn apply_clique(
     chain: &HeaderChain,
@@ -128,8 +129,9 @@ fn apply_clique(
 ) -> Result<Vec<(usize, Arc<Snapshot>)>, (usize, Refusal)> {
     let mut snapshot = Snapshot::clone(&*snapshots::at(chain, parent).map_err(|error| (0, error))?);
     let mut kept = Vec::new();
-    for (index, header) in headers.iter().enumerate() {
-        snapshot.apply(header).map_err(|error| (index, SealError::from(error).into()))?;
+    let signers = recover_signers(headers);
+    for (index, (header, signer)) in headers.iter().zip(signers).enumerate() {
+        snapshot.apply_recovered(header, signer).map_err(|error| (index, SealError::from(error).into()))?;
         if index + 1 == headers.len() || snapshots::is_checkpoint(header.number) {
             kept.push((index, Arc::new(snapshot.clone())));
         }
