@@ -1,4 +1,14 @@
-//! A foreign implementation: go-ethereum's chain maker, its p2p package as dialler and as listener.
+//! Foreign implementations: go-ethereum's chain maker, its p2p package as dialler and as listener.
+//!
+//! ```text
+//! tools       the foreign programs, built and started
+//! ethereumjs  its devp2p, as dialler and as listener
+//! proofs      eth_getProof, checked by go-ethereum's verifier
+//! ```
+
+mod ethereumjs;
+mod proofs;
+mod tools;
 
 use std::{
     io::{BufRead, BufReader},
@@ -7,9 +17,9 @@ use std::{
     sync::OnceLock,
 };
 
-use rushlight_chain::testdata;
 use serde_json::{Value, json};
 
+use self::tools::{go, go_build};
 use crate::{process::Process, rpc::Rpc};
 
 /// What the foreign suites need: the two programs, and the chain that one of them made.
@@ -22,34 +32,18 @@ struct Foreign {
 
 /// Builds the programs and makes the chain, once; nothing where there is no Go.
 fn foreign() -> Option<&'static Foreign> {
-    static FOREIGN: OnceLock<Option<Foreign>> = OnceLock::new();
-    let made = FOREIGN.get_or_init(|| {
-        Command::new("go").arg("version").output().ok()?;
+    static FOREIGN: OnceLock<Foreign> = OnceLock::new();
+    let make = || {
         let folder = tempfile::tempdir().unwrap();
-        let build = |name: &str| {
-            let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/interop").join(name);
-            let binary = folder.path().join(name);
-            let built = Command::new("go")
-                .args(["build", "-buildvcs=false", "-ldflags=-checklinkname=0", "-o"])
-                .args([binary.as_os_str(), ".".as_ref()])
-                .current_dir(source)
-                .output()
-                .unwrap();
-            assert!(built.status.success(), "go build {name}: {}", String::from_utf8_lossy(&built.stderr));
-            binary
-        };
-        let (maker, poc6) = (build("chainmaker"), build("poc6"));
+        let (maker, poc6) = (go_build("chainmaker", folder.path()), go_build("poc6", folder.path()));
         let chain = folder.path().join("chain");
         std::fs::create_dir(&chain).unwrap();
         let made = Command::new(maker).args(["-blocks", "500", "-out"]).arg(&chain).output().unwrap();
         assert!(made.status.success(), "chainmaker: {}", String::from_utf8_lossy(&made.stderr));
         let head = serde_json::from_slice(&made.stdout).unwrap();
-        Some(Foreign { poc6, chain, head, _folder: folder })
-    });
-    if made.is_none() {
-        testdata::skipped("Go is not installed");
-    }
-    made.as_ref()
+        Foreign { poc6, chain, head, _folder: folder }
+    };
+    go().then(|| FOREIGN.get_or_init(make))
 }
 
 impl Foreign {

@@ -1,0 +1,107 @@
+//! Foreign programs: built from the sources in `tests/interop` and from what their lock files pin, once a run.
+
+use std::{
+    ffi::OsStr,
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::OnceLock,
+};
+
+use rushlight_chain::testdata;
+use serde_json::Value;
+
+/// A folder of `tests/interop`.
+pub(super) fn source(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/interop").join(name)
+}
+
+/// Whether there is Go; if not, that is said.
+pub(super) fn go() -> bool {
+    let there = Command::new("go").arg("version").output().is_ok();
+    if !there {
+        testdata::skipped("Go is not installed");
+    }
+    there
+}
+
+/// The program in that folder of `tests/interop`, built into `folder`.
+pub(super) fn go_build(name: &str, folder: &Path) -> PathBuf {
+    let binary = folder.join(name);
+    let mut build = Command::new("go");
+    build.args(["build", "-buildvcs=false", "-ldflags=-checklinkname=0", "-o"]);
+    output(build.args([binary.as_os_str(), ".".as_ref()]).current_dir(source(name)));
+    binary
+}
+
+/// `tests/interop/geth`, built once; nothing where there is no Go.
+pub(super) fn geth() -> Option<&'static Path> {
+    static BUILT: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
+    go().then(|| {
+        let build = || {
+            let folder = tempfile::tempdir().unwrap();
+            let binary = go_build("geth", folder.path());
+            (folder, binary)
+        };
+        BUILT.get_or_init(build).1.as_path()
+    })
+}
+
+/// `tests/interop/ethereumjs` with its packages; nothing where there is no Node.
+pub(super) fn node() -> Option<&'static Path> {
+    static INSTALLED: OnceLock<Option<tempfile::TempDir>> = OnceLock::new();
+    let install = || {
+        for program in ["node", "npm"] {
+            Command::new(program).arg("--version").output().ok()?;
+        }
+        // Beside the clone, which stays as it is.
+        let folder = tempfile::tempdir().unwrap();
+        for entry in std::fs::read_dir(source("ethereumjs")).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_file() {
+                std::fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
+            }
+        }
+        let mut npm = Command::new("npm");
+        npm.args(["ci", "--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund"]);
+        output(npm.current_dir(folder.path()));
+        Some(folder)
+    };
+    let installed = INSTALLED.get_or_init(install).as_ref();
+    if installed.is_none() {
+        testdata::skipped("Node is not installed");
+    }
+    installed.map(tempfile::TempDir::path)
+}
+
+/// One of the programs of `tests/interop/ethereumjs`, not started yet.
+pub(super) fn script<S: AsRef<OsStr>>(folder: &Path, args: impl IntoIterator<Item = S>) -> Command {
+    let mut command = Command::new("node");
+    command.args(args).current_dir(folder).stdout(Stdio::piped());
+    command
+}
+
+/// Stdout of a command that must succeed.
+pub(super) fn output(command: &mut Command) -> String {
+    try_output(command, "").unwrap_or_else(|why| panic!("{why}"))
+}
+
+/// The same with something on stdin, and as error what a command that fails has to say.
+pub(super) fn try_output(command: &mut Command, input: &str) -> Result<String, String> {
+    let streams = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = streams.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    // A program that ends before it has read everything says why on stderr.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let ended = child.wait_with_output().unwrap();
+    let out = String::from_utf8_lossy(&ended.stdout).into_owned();
+    if ended.status.success() {
+        return Ok(out);
+    }
+    Err(format!("{command:?}: {}\n{out}\n{}", ended.status, String::from_utf8_lossy(&ended.stderr)))
+}
+
+/// The last line, which is JSON.
+pub(super) fn last_line(out: &str) -> Value {
+    let line = out.lines().last().unwrap_or_default();
+    serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {out}"))
+}
