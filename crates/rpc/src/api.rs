@@ -36,13 +36,17 @@ pub(crate) struct Api {
 
 /// The module list that an operator gave, sorted into what exists and what does not. `rpc` is always on: it only
 /// says what else is.
-pub(crate) fn choose(wanted: &[String]) -> BTreeMap<&'static str, &'static str> {
+pub(crate) fn choose(transport: &str, wanted: &[String]) -> BTreeMap<&'static str, &'static str> {
     let wanted: BTreeSet<&str> = wanted.iter().map(|name| name.trim()).filter(|name| !name.is_empty()).collect();
     let unknown: Vec<&str> =
         wanted.iter().copied().filter(|name| MODULES.iter().all(|(known, _)| known != name)).collect();
     if !unknown.is_empty() {
         let available: Vec<&str> = MODULES.iter().map(|(name, _)| *name).collect();
-        warn!(unavailable = unknown.join(","), available = available.join(","), "Unavailable modules in HTTP API list");
+        warn!(
+            unavailable = unknown.join(","),
+            available = available.join(","),
+            "Unavailable modules in {transport} API list"
+        );
     }
     MODULES.into_iter().filter(|(name, _)| *name == "rpc" || wanted.contains(name)).collect()
 }
@@ -73,7 +77,7 @@ mod tests {
     use super::*;
 
     fn names(list: &[&str]) -> Vec<&'static str> {
-        choose(&list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).into_keys().collect()
+        choose("HTTP", &list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).into_keys().collect()
     }
 
     #[test]

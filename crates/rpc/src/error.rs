@@ -1,6 +1,6 @@
 //! What goes wrong, and what the caller is told: one table from [`ClientError`] to JSON-RPC codes.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, path::PathBuf};
 
 use jsonrpsee::types::{ErrorObject, ErrorObjectOwned};
 use rushlight_light::ClientError;
@@ -13,21 +13,56 @@ const PARSE_ERROR: i32 = -32700;
 const INVALID_REQUEST: i32 = -32600;
 const METHOD_NOT_FOUND: i32 = -32601;
 const INVALID_PARAMS: i32 = -32602;
+const INTERNAL_ERROR: i32 = -32603;
 
 /// Why the server could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum RpcError {
     /// The address cannot be listened on.
-    #[error("HTTP server cannot listen on {addr}: {source}")]
+    #[error("{name} server cannot listen on {addr}: {source}")]
     Listen {
+        /// Which one.
+        name: &'static str,
         /// The address asked for.
         addr: SocketAddr,
         /// What the system says; `AddrInUse` where another process has the port.
         source: io::Error,
     },
+    /// The IPC socket cannot be made.
+    #[error("IPC endpoint {path}: {why}")]
+    Ipc {
+        /// Where it was to be.
+        path: PathBuf,
+        /// What stands in the way.
+        why: IpcError,
+    },
     /// Two methods of one name: a mistake in this crate.
-    #[error("HTTP server cannot be set up: {0}")]
+    #[error("JSON-RPC cannot be set up: {0}")]
     Methods(#[from] jsonrpsee::core::RegisterMethodError),
+}
+
+/// Why an IPC socket cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum IpcError {
+    /// The system's bound for the path of a socket.
+    #[error(
+        "a socket's path has at most {most} bytes, this one has {length}: choose a shorter one with --ipcpath, or --ipcdisable"
+    )]
+    TooLong {
+        /// Bytes of the path.
+        length: usize,
+        /// The most that the system takes.
+        most: usize,
+    },
+    /// Another process answers there.
+    #[error("another process listens there")]
+    InUse,
+    /// A file that is no socket, and not this node's to remove.
+    #[error("there is a file of that name which is no socket")]
+    NoSocket,
+    /// Whatever else the system says.
+    #[error(transparent)]
+    Io(#[from] io::Error),
 }
 
 /// What a caller is told when `error` stopped the answer. Codes and wording are geth's where it has them.
@@ -59,8 +94,17 @@ pub(crate) fn method_name_too_long(length: usize) -> ErrorObjectOwned {
     ErrorObject::owned(INVALID_REQUEST, message, None::<()>)
 }
 
+pub(crate) fn internal_error() -> ErrorObjectOwned {
+    ErrorObject::owned(INTERNAL_ERROR, "internal error", None::<()>)
+}
+
 pub(crate) fn parse_error() -> ErrorObjectOwned {
     ErrorObject::owned(PARSE_ERROR, "parse error", None::<()>)
+}
+
+/// A stream that cannot be read any further.
+pub(crate) fn unreadable(why: impl Into<String>) -> ErrorObjectOwned {
+    ErrorObject::owned(PARSE_ERROR, why, None::<()>)
 }
 
 pub(crate) fn invalid_request() -> ErrorObjectOwned {

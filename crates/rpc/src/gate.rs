@@ -19,11 +19,11 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    fn new(status: StatusCode, text: impl Into<String>) -> Self {
+    pub(crate) fn new(status: StatusCode, text: impl Into<String>) -> Self {
         Self { status, text: text.into() }
     }
 
-    pub(crate) fn too_large(length: u64, most: u32) -> Self {
+    pub(crate) fn too_large(length: u64, most: usize) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, format!("content length too large ({length}>{most})"))
     }
 
@@ -50,6 +50,15 @@ impl HostFilter {
         Self { any: names.contains("*"), names }
     }
 
+    /// What to say to a request that is addressed to another host, if this is one.
+    pub(crate) fn refuse(&self, head: &request::Parts) -> Option<Refusal> {
+        let named = head.headers.get(header::HOST);
+        let host = named.and_then(|value| value.to_str().ok());
+        let unreadable = named.is_some() && host.is_none();
+        let host = head.uri.authority().map(http::uri::Authority::as_str).or(host);
+        (unreadable || !self.admits(host)).then(|| Refusal::new(StatusCode::FORBIDDEN, "invalid host specified"))
+    }
+
     /// Whether a request with this `Host` is answered. One without is: every browser sends it.
     pub(crate) fn admits(&self, host: Option<&str>) -> bool {
         let Some(host) = host.filter(|host| !host.is_empty()) else { return true };
@@ -70,13 +79,8 @@ fn without_port(host: &str) -> &str {
 }
 
 /// What to say to a request whose body is not worth reading, if anything.
-pub(crate) fn refuse(head: &request::Parts, hosts: &HostFilter, max_body: u32) -> Option<Refusal> {
+pub(crate) fn refuse(head: &request::Parts, max_body: usize) -> Option<Refusal> {
     let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
-    let host = head.uri.authority().map(http::uri::Authority::as_str).or_else(|| header(header::HOST));
-    let unreadable_host = head.headers.contains_key(header::HOST) && header(header::HOST).is_none();
-    if unreadable_host || !hosts.admits(host) {
-        return Some(Refusal::new(StatusCode::FORBIDDEN, "invalid host specified"));
-    }
     if head.uri.path() != "/" {
         return Some(Refusal::new(StatusCode::NOT_FOUND, ""));
     }
@@ -93,7 +97,7 @@ pub(crate) fn refuse(head: &request::Parts, hosts: &HostFilter, max_body: u32) -
         }
         _ => {}
     }
-    if let Some(length) = length.filter(|length| *length > u64::from(max_body)) {
+    if let Some(length) = length.filter(|length| *length > max_body as u64) {
         return Some(Refusal::too_large(length, max_body));
     }
     if !header(header::CONTENT_TYPE).is_some_and(is_json) {
@@ -139,7 +143,8 @@ mod tests {
 
     fn status(request: http::request::Builder) -> Option<u16> {
         let (head, ()) = request.body(()).expect("valid request").into_parts();
-        refuse(&head, &filter(&["localhost"]), 100).map(|refusal| refusal.status.as_u16())
+        let refused = filter(&["localhost"]).refuse(&head).or_else(|| refuse(&head, 100));
+        refused.map(|refusal| refusal.status.as_u16())
     }
 
     #[test]

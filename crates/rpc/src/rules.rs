@@ -27,6 +27,8 @@ use crate::{
 pub(crate) struct Limits {
     /// Every method that exists here, of the modules that are on.
     pub(crate) methods: HashSet<&'static str>,
+    /// Longest text in bytes.
+    pub(crate) max_request: usize,
     pub(crate) max_batch: usize,
     pub(crate) max_response: usize,
 }
@@ -202,7 +204,12 @@ mod tests {
     }
 
     fn rules() -> Rules<Slow> {
-        let limits = Limits { methods: HashSet::from(["quick", "slow"]), max_batch: 10, max_response: 10_000 };
+        let limits = Limits {
+            methods: HashSet::from(["quick", "slow"]),
+            max_request: 1000,
+            max_batch: 10,
+            max_response: 10_000,
+        };
         Rules { inner: Slow, limits: Arc::new(limits) }
     }
 

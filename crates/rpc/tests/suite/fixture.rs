@@ -29,7 +29,7 @@ use rushlight_chain::{
 use rushlight_light::LightClient;
 use rushlight_odr::{Source, Unavailable, Wanted, What};
 use rushlight_p2p::{BoxFuture, Peer, Protocol, ProtocolError, ProtocolStream, Server, ServerConfig, TcpTransport};
-use rushlight_rpc::{RpcConfig, RpcError, RpcHandle};
+use rushlight_rpc::{Endpoints, RpcConfig, RpcError, RpcHandle, RpcHandles};
 use rushlight_sync::{Progress, SyncStatus};
 use secp256k1::{Message, SecretKey};
 use tokio::sync::watch;
@@ -236,7 +236,7 @@ pub(crate) fn transactions() -> Vec<TxEnvelope> {
 /// What a test has in hand.
 pub(crate) struct Fixture {
     pub(crate) addr: SocketAddr,
-    pub(crate) rpc: RpcHandle,
+    pub(crate) rpc: Option<RpcHandle>,
     pub(crate) hanging: Arc<AtomicUsize>,
     /// Genesis, then blocks 1 to 3.
     pub(crate) headers: Vec<SealedHeader>,
@@ -255,6 +255,11 @@ impl Fixture {
             modules: rushlight_rpc::modules().map(str::to_owned).collect(),
             ..RpcConfig::default()
         }
+    }
+
+    /// Stops the HTTP server.
+    pub(crate) async fn stop(self) {
+        self.rpc.expect("running").shutdown().await;
     }
 
     pub(crate) async fn start() -> Self {
@@ -280,6 +285,16 @@ impl Fixture {
     }
 
     async fn try_build(config: RpcConfig, hangs: bool) -> Result<Self, RpcError> {
+        let http = Some(config);
+        let (handles, mut fixture) = Self::endpoints(Endpoints { http, ..Endpoints::default() }, hangs).await?;
+        let rpc = handles.http.expect("asked for");
+        fixture.addr = rpc.local_addr();
+        fixture.rpc = Some(rpc);
+        Ok(fixture)
+    }
+
+    /// Every way in, for tests of what is not HTTP alone; the fixture has the chain only.
+    pub(crate) async fn endpoints(endpoints: Endpoints, hangs: bool) -> Result<(RpcHandles, Self), RpcError> {
         let mut memory = Memory::default();
         let root = state(&mut memory);
         let spec = Arc::new(toy_spec(0));
@@ -316,8 +331,9 @@ impl Fixture {
         let mut server = ServerConfig::new(key(7), Arc::new(TcpTransport));
         server.protocols.push(Arc::new(Silent));
         let server = Server::start(server).await.unwrap();
-        let rpc = rushlight_rpc::serve(config, Arc::new(client), server, VERSION).await?;
-        Ok(Self { addr: rpc.local_addr(), rpc, hanging, headers, uncle, branch, status })
+        let handles = rushlight_rpc::serve_all(endpoints, Arc::new(client), server, VERSION).await?;
+        let addr = SocketAddr::from(([127, 0, 0, 1], 0));
+        Ok((handles, Self { addr, rpc: None, hanging, headers, uncle, branch, status }))
     }
 
     pub(crate) fn syncing(&self, progress: Option<Progress>) {

@@ -148,7 +148,7 @@ async fn stopping_waits_for_a_second_and_no_longer() {
     client.write_all(&balance()).await.unwrap();
     hanging(&fixture, 1).await;
     let (started, questions, addr) = (Instant::now(), fixture.hanging.clone(), fixture.addr);
-    fixture.rpc.shutdown().await;
+    fixture.stop().await;
     assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
     assert_eq!(questions.load(Ordering::SeqCst), 0);
     assert!(TcpStream::connect(addr).await.is_err(), "nobody listens any more");
@@ -163,7 +163,7 @@ async fn an_idle_connection_does_not_hold_up_the_end() {
     let length = client.read(&mut answer).await.unwrap();
     assert_eq!(parse(std::str::from_utf8(&answer[..length]).unwrap()).status, 200);
     let started = Instant::now();
-    fixture.rpc.shutdown().await;
+    fixture.stop().await;
     assert!(started.elapsed() < Duration::from_millis(500), "{:?}", started.elapsed());
 }
 
@@ -175,5 +175,5 @@ async fn a_port_in_use_is_named() {
     let error = Fixture::refused(RpcConfig { addr, ..Fixture::config() }).await;
     assert!(matches!(error, RpcError::Listen { .. }));
     assert!(error.to_string().starts_with(&format!("HTTP server cannot listen on {addr}: ")), "{error}");
-    fixture.rpc.shutdown().await;
+    fixture.stop().await;
 }

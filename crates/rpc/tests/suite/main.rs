@@ -7,8 +7,11 @@ mod fixture;
 mod http;
 
 mod blocks;
+mod cors;
 mod errors;
+mod ipc;
 mod limits;
 mod node;
 mod state;
 mod transport;
+mod websocket;
