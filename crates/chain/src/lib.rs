@@ -4,7 +4,7 @@
 //! with an error that names the rule, what it asked for and what came.
 //!
 //! ```text
-//!   spec        which chain: genesis header, fork schedule, consensus (mainnet, or geth's genesis.json)
+//!   spec        which chain: genesis header, fork schedule, consensus (built-in networks, or geth's genesis.json)
 //!   header      header RLP <-> SealedHeader, strict, hash = keccak(raw)
 //!   block       whole blocks on the wire, body against header
 //!   difficulty  the difficulty rules, pure
@@ -21,8 +21,10 @@
 //! ```
 //!
 //! Followed specifications: the Yellow Paper (headers, uncles, difficulty, appendix J for ethash), EIP-2 (Homestead),
-//! EIP-225 (clique), EIP-1559 (base fee). A rule of a fork that is not built yet is never skipped: its headers give
-//! [`HeaderError::NotSupported`].
+//! EIP-100 (Byzantium) and the delays of the bomb, EIP-225 (clique), EIP-779 (the DAO's extra data), EIP-1559 (base fee),
+//! EIP-3675 (proof of stake), EIP-4788, EIP-4844, EIP-4895, EIP-7685, EIP-7840 and EIP-7918 (fields to Osaka), EIP-2124
+//! (fork ids), ECIP-1010, 1041 and 1099 (Ethereum Classic). A rule of a fork that is not built yet is never skipped: its
+//! headers give [`HeaderError::NotSupported`].
 
 pub mod access;
 pub mod block;
@@ -43,20 +45,24 @@ pub mod testing;
 mod uncles;
 
 pub use access::ChainAccess;
+pub use alloy_eips::eip7840::BlobParams;
 pub use block::{Body, BodyError, RawBlock, verify_body};
 pub use clock::{Clock, system_clock};
 pub use ethash::Ethash;
 pub use header::{DecodeError, SealedHeader};
 pub use header_chain::{
-    ChainError, ChainEvent, ExtendError, Extended, Head, HeaderChain, HeaderChainConfig, Known, Prepared,
+    ChainError, ChainEvent, ExtendError, Extended, Head, HeaderChain, HeaderChainConfig, Known, Prepared, ProofOfStake,
     ProvisionalProgress, Refusal, Reorg, SealPolicy, SettleError,
 };
 pub use rules::{
-    HeaderError, INITIAL_BASE_FEE, MAX_EXTRA_DATA, MAX_FUTURE_SECONDS, MAX_GAS_LIMIT, MIN_GAS_LIMIT, Rule, Value,
-    next_base_fee, next_gas_limit, verify_header, verify_not_merged,
+    HeaderError, INITIAL_BASE_FEE, MAX_EXTRA_DATA, MAX_FUTURE_SECONDS, MAX_GAS_LIMIT, MIN_GAS_LIMIT, Rule, Short,
+    Value, blob_base_fee, next_base_fee, next_excess_blob_gas, next_gas_limit, set_fork_fields, verify_header,
 };
-pub use seal::{SealCheck, SealError, seal_hash};
-pub use spec::{Activation, ChainSpec, Consensus, Fork, Forks, MAINNET_GENESIS_HASH, SpecError};
+pub use seal::{NoSeals, SealCheck, SealError, seal_hash};
+pub use spec::{
+    Activation, BlobSchedule, ChainSpec, Classic, Consensus, Fork, ForkId, ForkIdError, ForkSet, Forks,
+    MAINNET_GENESIS_HASH, SpecError,
+};
 #[cfg(feature = "rocksdb")]
 pub use store::RocksStore;
 pub use store::{Batch, Column, MemoryStore, Store, StoreError};

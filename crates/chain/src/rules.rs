@@ -1,10 +1,15 @@
 //! A header against its parent: every rule but the seal.
 
-use std::fmt;
+mod error;
+mod fields;
 
 use alloy_consensus::Header;
 use alloy_consensus::constants::EMPTY_OMMER_ROOT_HASH;
-use alloy_primitives::{Address, B64, B256, U256};
+use alloy_primitives::{B64, U256};
+
+pub(crate) use error::broken;
+pub use error::{HeaderError, Rule, Short, Value};
+pub use fields::{blob_base_fee, next_base_fee, next_excess_blob_gas, set_fork_fields};
 
 use crate::spec::{ChainSpec, Consensus, Fork};
 use crate::{SealedHeader, clique, difficulty};
@@ -23,181 +28,42 @@ pub const MAX_EXTRA_DATA: usize = 32;
 const ELASTICITY: u64 = 2;
 /// The base fee of the first block of London, in wei (EIP-1559).
 pub const INITIAL_BASE_FEE: u64 = 1_000_000_000;
-/// The base fee moves by at most one part in this many (EIP-1559).
-const BASE_FEE_CHANGE_DENOMINATOR: u128 = 8;
+/// The extra data of the DAO fork's first blocks, where the chain supports it (EIP-779).
+const DAO_EXTRA_DATA: &[u8] = b"dao-hard-fork";
+/// So many blocks from the DAO fork on bear that extra data, or must not (EIP-779).
+const DAO_EXTRA_BLOCKS: u64 = 10;
 
-/// A rule about headers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Rule {
-    /// The number is the parent's and one.
-    Number,
-    /// The parent hash is the parent's hash.
-    ParentHash,
-    /// The time is after the parent's (clique: not before the parent's and the period).
-    Timestamp,
-    /// The time is at most [`MAX_FUTURE_SECONDS`] ahead of the clock.
-    FutureTimestamp,
-    /// The gas limit is near the parent's and within the bounds of all blocks.
-    GasLimit,
-    /// The gas used is within the gas limit.
-    GasUsed,
-    /// The extra data is of its right length.
-    ExtraData,
-    /// The difficulty is the one that the rule gives.
-    Difficulty,
-    /// The base fee of EIP-1559: absent before London, then as the rule gives it.
-    BaseFee,
-    /// A withdrawals root (EIP-4895) is not there before Shanghai.
-    WithdrawalsRoot,
-    /// Blob gas used (EIP-4844) is not there before Cancun.
-    BlobGasUsed,
-    /// Excess blob gas (EIP-4844) is not there before Cancun.
-    ExcessBlobGas,
-    /// A beacon block root (EIP-4788) is not there before Cancun.
-    ParentBeaconBlockRoot,
-    /// A requests hash (EIP-7685) is not there before Prague.
-    RequestsHash,
-    /// A block access list hash (EIP-7928) is not there before Amsterdam.
-    BlockAccessListHash,
-    /// A slot number (EIP-7843) is not there before Amsterdam.
-    SlotNumber,
-    /// Clique: the beneficiary of a checkpoint is zero.
-    CheckpointBeneficiary,
-    /// Clique: the nonce is one of the two votes, and the one to drop in a checkpoint.
-    VoteNonce,
-    /// Clique: the mix hash is zero.
-    MixHash,
-    /// Clique: there are no uncles.
-    Uncles,
-}
-
-impl Rule {
-    /// The rule's name in logs and errors.
-    pub fn name(self) -> &'static str {
-        match self {
-            Rule::Number => "number",
-            Rule::ParentHash => "parent hash",
-            Rule::Timestamp => "timestamp",
-            Rule::FutureTimestamp => "timestamp in the future",
-            Rule::GasLimit => "gas limit",
-            Rule::GasUsed => "gas used",
-            Rule::ExtraData => "extra data",
-            Rule::Difficulty => "difficulty",
-            Rule::BaseFee => "base fee",
-            Rule::WithdrawalsRoot => "withdrawals root",
-            Rule::BlobGasUsed => "blob gas used",
-            Rule::ExcessBlobGas => "excess blob gas",
-            Rule::ParentBeaconBlockRoot => "parent beacon block root",
-            Rule::RequestsHash => "requests hash",
-            Rule::BlockAccessListHash => "block access list hash",
-            Rule::SlotNumber => "slot number",
-            Rule::CheckpointBeneficiary => "checkpoint beneficiary",
-            Rule::VoteNonce => "vote nonce",
-            Rule::MixHash => "mix hash",
-            Rule::Uncles => "uncles",
-        }
-    }
-}
-
-impl fmt::Display for Rule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// What a rule asks for, or what a header holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(missing_docs)] // the payloads are the bounds that the names say
-pub enum Value {
-    Number(u64),
-    Quantity(U256),
-    Hash(B256),
-    Address(Address),
-    Nonce(B64),
-    /// So many bytes.
-    Bytes(usize),
-    /// At most so many bytes.
-    AtMostBytes(usize),
-    /// At least so many bytes.
-    AtLeastBytes(usize),
-    AtMost(u64),
-    AtLeast(u64),
-    /// From the first to the second, both included.
-    Within(u64, u64),
-    /// One of two nonces.
-    OneOf(B64, B64),
-    /// The field is not there.
-    Absent,
-    /// The field is there.
-    Present,
-}
-
-impl fmt::Display for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Value::Number(value) => write!(f, "{value}"),
-            Value::Quantity(value) => write!(f, "{value}"),
-            Value::Hash(value) => write!(f, "{value}"),
-            Value::Address(value) => write!(f, "{value}"),
-            Value::Nonce(value) => write!(f, "{value}"),
-            Value::Bytes(count) => write!(f, "{count} bytes"),
-            Value::AtMostBytes(count) => write!(f, "at most {count} bytes"),
-            Value::AtLeastBytes(count) => write!(f, "at least {count} bytes"),
-            Value::AtMost(value) => write!(f, "at most {value}"),
-            Value::AtLeast(value) => write!(f, "at least {value}"),
-            Value::Within(low, high) => write!(f, "{low} to {high}"),
-            Value::OneOf(first, second) => write!(f, "{first} or {second}"),
-            Value::Absent => f.write_str("none"),
-            Value::Present => f.write_str("one"),
-        }
-    }
-}
-
-/// A header that the rules refuse.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum HeaderError {
-    /// A rule is broken.
-    #[error("{rule}: expected {expected}, got {got}")]
-    Broken {
-        /// The rule.
-        rule: Rule,
-        /// What it asks for.
-        expected: Box<Value>,
-        /// What the header holds.
-        got: Box<Value>,
-    },
-    /// The header's fork is known but its rules are not built yet. This says nothing against the header.
-    #[error("block {block}: {fork} is not supported yet")]
-    NotSupported {
-        /// The fork.
-        fork: Fork,
-        /// The header's number.
-        block: u64,
-    },
-}
-
-impl HeaderError {
-    /// The name of the broken rule.
-    pub fn rule(&self) -> &'static str {
-        match self {
-            HeaderError::Broken { rule, .. } => rule.name(),
-            HeaderError::NotSupported { .. } => "not supported yet",
-        }
-    }
-}
-
-pub(crate) fn broken(rule: Rule, expected: Value, got: Value) -> HeaderError {
-    HeaderError::Broken { rule, expected: Box::new(expected), got: Box::new(got) }
-}
-
-/// Verifies a header against its parent by every rule but the seal. `now` is the clock's unix time.
+/// Verifies a header against its parent by every rule but the seal. `parent_td` is the total difficulty up to and with the
+/// parent, `now` the clock's unix time.
 ///
-/// Ethash: Frontier and Homestead. Clique: up to London; who signed is a matter of the seal
-/// ([`clique::Snapshot::apply`]).
+/// All forks to Osaka and its blob schedules. From the terminal total difficulty on headers are those of proof of stake
+/// (EIP-3675), which bear no seal: whether such are taken is the caller's decision. Who signed a clique header is a matter
+/// of the seal ([`clique::Snapshot::apply`]).
 pub fn verify_header(
     spec: &ChainSpec,
     header: &SealedHeader,
     parent: &SealedHeader,
+    parent_td: U256,
+    now: u64,
+) -> Result<(), HeaderError> {
+    verify_sealed_by(spec, header, parent, spec.is_proof_of_stake_after(parent_td), now)
+}
+
+/// As [`verify_header`], for headers that are sealed by the chain's consensus whatever comes before them: uncles.
+pub(crate) fn verify_uncle_header(
+    spec: &ChainSpec,
+    uncle: &SealedHeader,
+    parent: &SealedHeader,
+) -> Result<(), HeaderError> {
+    // An uncle's time is bounded by no clock: what counts is that its block is not from the future.
+    verify_sealed_by(spec, uncle, parent, false, u64::MAX)
+}
+
+fn verify_sealed_by(
+    spec: &ChainSpec,
+    header: &SealedHeader,
+    parent: &SealedHeader,
+    proof_of_stake: bool,
     now: u64,
 ) -> Result<(), HeaderError> {
     verify_link(header, parent)?;
@@ -208,8 +74,12 @@ pub fn verify_header(
     if let Some(fork) = spec.unsupported_fork(header.number, header.timestamp) {
         return Err(HeaderError::NotSupported { fork, block: header.number });
     }
-    verify_absent_fields(header)?;
+    if !proof_of_stake && !spec.is_extended_clique() {
+        verify_before_shanghai(spec, header)?;
+    }
+    fields::verify(spec, header, parent)?;
     match spec.consensus {
+        _ if proof_of_stake => verify_proof_of_stake(header, parent)?,
         Consensus::Ethash => verify_ethash(spec, header, parent)?,
         Consensus::Clique { period, epoch } => clique::verify_fields(header, parent, period, epoch)?,
     }
@@ -217,16 +87,7 @@ pub fn verify_header(
     if header.gas_used > header.gas_limit {
         return Err(broken(Rule::GasUsed, Value::AtMost(header.gas_limit), Value::Number(header.gas_used)));
     }
-    verify_base_fee(spec, header, parent)
-}
-
-/// Refuses a header on a parent whose chain has reached the terminal total difficulty: from there on blocks are sealed by
-/// proof of stake (EIP-3675), which is not built yet. `parent_td` is the total difficulty up to and with the parent.
-pub fn verify_not_merged(spec: &ChainSpec, number: u64, parent_td: U256) -> Result<(), HeaderError> {
-    match spec.forks.terminal_total_difficulty() {
-        Some(terminal) if parent_td >= terminal => Err(HeaderError::NotSupported { fork: Fork::Paris, block: number }),
-        _ => Ok(()),
-    }
+    fields::verify_base_fee(spec, header, parent)
 }
 
 fn verify_link(header: &SealedHeader, parent: &SealedHeader) -> Result<(), HeaderError> {
@@ -241,6 +102,27 @@ fn verify_link(header: &SealedHeader, parent: &SealedHeader) -> Result<(), Heade
 }
 
 fn verify_ethash(spec: &ChainSpec, header: &Header, parent: &Header) -> Result<(), HeaderError> {
+    verify_time_and_extra(header, parent)?;
+    verify_dao_extra_data(spec, header)?;
+    let expected = difficulty::expected(spec, parent, header.timestamp);
+    if header.difficulty != expected {
+        return Err(broken(Rule::Difficulty, Value::Quantity(expected), Value::Quantity(header.difficulty)));
+    }
+    Ok(())
+}
+
+/// Blocks of proof of work and stock clique end before Shanghai: the forks by time come after the merge.
+fn verify_before_shanghai(spec: &ChainSpec, header: &Header) -> Result<(), HeaderError> {
+    match spec.forks.first_time() {
+        Some(first) if spec.forks.is_time_reached(header.number, header.timestamp) => {
+            let latest = Value::AtMost(first.saturating_sub(1));
+            Err(broken(Rule::Timestamp, latest, Value::Number(header.timestamp)))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn verify_time_and_extra(header: &Header, parent: &Header) -> Result<(), HeaderError> {
     if header.timestamp <= parent.timestamp {
         let earliest = parent.timestamp.saturating_add(1);
         return Err(broken(Rule::Timestamp, Value::AtLeast(earliest), Value::Number(header.timestamp)));
@@ -249,29 +131,34 @@ fn verify_ethash(spec: &ChainSpec, header: &Header, parent: &Header) -> Result<(
     if extra > MAX_EXTRA_DATA {
         return Err(broken(Rule::ExtraData, Value::AtMostBytes(MAX_EXTRA_DATA), Value::Bytes(extra)));
     }
-    let expected = difficulty::expected(spec, parent, header.timestamp);
-    if header.difficulty != expected {
-        return Err(broken(Rule::Difficulty, Value::Quantity(expected), Value::Quantity(header.difficulty)));
-    }
     Ok(())
 }
 
-/// Fields of forks later than any that is built.
-fn verify_absent_fields(header: &Header) -> Result<(), HeaderError> {
-    let number = Value::Number;
-    let fields = [
-        (Rule::WithdrawalsRoot, header.withdrawals_root.map(Value::Hash)),
-        (Rule::BlobGasUsed, header.blob_gas_used.map(number)),
-        (Rule::ExcessBlobGas, header.excess_blob_gas.map(number)),
-        (Rule::ParentBeaconBlockRoot, header.parent_beacon_block_root.map(Value::Hash)),
-        (Rule::RequestsHash, header.requests_hash.map(Value::Hash)),
-        (Rule::BlockAccessListHash, header.block_access_list_hash.map(Value::Hash)),
-        (Rule::SlotNumber, header.slot_number.map(number)),
-    ];
-    match fields.into_iter().find_map(|(rule, value)| Some((rule, value?))) {
-        Some((rule, got)) => Err(broken(rule, Value::Absent, got)),
-        None => Ok(()),
+/// The extra data that tells the two sides of the DAO fork apart for light clients (EIP-779).
+fn verify_dao_extra_data(spec: &ChainSpec, header: &Header) -> Result<(), HeaderError> {
+    let Some(first) = spec.forks.block(Fork::Dao) else { return Ok(()) };
+    if header.number < first || header.number - first >= DAO_EXTRA_BLOCKS {
+        return Ok(());
     }
+    let (marked, supported) = (header.extra_data.as_ref() == DAO_EXTRA_DATA, spec.forks.dao_fork_support);
+    if marked == supported {
+        return Ok(());
+    }
+    let marker = Short::new(DAO_EXTRA_DATA);
+    let expected = if supported { Value::Data(marker) } else { Value::OtherThan(marker) };
+    Err(broken(Rule::DaoExtraData, expected, Value::Data(Short::new(&header.extra_data))))
+}
+
+/// The constants that proof of stake puts into the fields of proof of work (EIP-3675).
+fn verify_proof_of_stake(header: &Header, parent: &Header) -> Result<(), HeaderError> {
+    if !header.difficulty.is_zero() {
+        return Err(broken(Rule::Difficulty, Value::Number(0), Value::Quantity(header.difficulty)));
+    }
+    verify_time_and_extra(header, parent)?;
+    if header.nonce != B64::ZERO {
+        return Err(broken(Rule::Nonce, Value::Nonce(B64::ZERO), Value::Nonce(header.nonce)));
+    }
+    verify_no_uncles(header)
 }
 
 /// The parent's gas limit as the bound sees it: doubled at London's first block, where the limit becomes twice the
@@ -303,35 +190,6 @@ pub fn next_gas_limit(spec: &ChainSpec, parent: &Header, timestamp: u64, target:
     let child = Header { number: parent.number.saturating_add(1), timestamp, ..Header::default() };
     let (low, high) = gas_limit_bounds(bound_parent_gas_limit(spec, &child, parent));
     target.min(high).max(low)
-}
-
-fn verify_base_fee(spec: &ChainSpec, header: &Header, parent: &Header) -> Result<(), HeaderError> {
-    let expected = next_base_fee(spec, parent, header.timestamp);
-    if header.base_fee_per_gas == expected {
-        return Ok(());
-    }
-    let value = |fee: Option<u64>| fee.map_or(Value::Absent, Value::Number);
-    Err(broken(Rule::BaseFee, value(expected), value(header.base_fee_per_gas)))
-}
-
-/// The base fee of the block after `parent` at `timestamp`, in wei; nothing before London (EIP-1559).
-pub fn next_base_fee(spec: &ChainSpec, parent: &Header, timestamp: u64) -> Option<u64> {
-    if !spec.forks.is_active(Fork::London, parent.number.saturating_add(1), timestamp) {
-        return None;
-    }
-    // A parent before London has no fee; only the first block of London is so.
-    let Some(fee) = parent.base_fee_per_gas else { return Some(INITIAL_BASE_FEE) };
-    let target = parent.gas_limit / ELASTICITY;
-    if parent.gas_used == target || target == 0 {
-        return Some(fee);
-    }
-    let delta = |gas: u64| u128::from(fee) * u128::from(gas) / u128::from(target) / BASE_FEE_CHANGE_DENOMINATOR;
-    let next = if parent.gas_used > target {
-        u128::from(fee) + delta(parent.gas_used - target).max(1)
-    } else {
-        u128::from(fee) - delta(target - parent.gas_used)
-    };
-    Some(u64::try_from(next).unwrap_or(u64::MAX))
 }
 
 pub(crate) fn verify_no_uncles(header: &Header) -> Result<(), HeaderError> {

@@ -10,7 +10,7 @@ use alloy_consensus::constants::{EMPTY_OMMER_ROOT_HASH, EMPTY_ROOT_HASH};
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 
 use crate::block::{Body, RawBlock};
-use crate::rules::next_gas_limit;
+use crate::rules::{next_gas_limit, set_fork_fields};
 use crate::seal::{SealCheck, SealError, seal_hash};
 use crate::spec::{Activation, ChainSpec, Consensus, Fork, Forks};
 use crate::{SealedHeader, difficulty, header};
@@ -67,13 +67,8 @@ pub fn toy_spec(homestead: u64) -> ChainSpec {
         extra_data: Bytes::from_static(b"toy"),
         ..Header::default()
     };
-    ChainSpec {
-        name: "toy".to_owned(),
-        chain_id: 1337,
-        genesis: header::seal(genesis),
-        forks: Forks::new(vec![(Fork::Homestead, Activation::Block(homestead))]),
-        consensus: Consensus::Ethash,
-    }
+    let forks = Forks::new(vec![(Fork::Homestead, Activation::Block(homestead))]);
+    ChainSpec::new("toy", 1337, header::seal(genesis), forks, Consensus::Ethash)
 }
 
 /// Makes headers and blocks that are valid by the rules of an ethash spec and by [`ToySeal`].
@@ -112,7 +107,7 @@ impl ToyMiner {
     /// The header on `parent` without a seal, to be changed and sealed with [`toy_seal`].
     pub fn template(&self, parent: &SealedHeader) -> Header {
         let timestamp = parent.timestamp + self.interval;
-        Header {
+        let mut header = Header {
             parent_hash: parent.hash(),
             ommers_hash: EMPTY_OMMER_ROOT_HASH,
             beneficiary: self.beneficiary,
@@ -124,7 +119,9 @@ impl ToyMiner {
             gas_limit: next_gas_limit(&self.spec, parent, timestamp, self.gas_target),
             timestamp,
             ..Header::default()
-        }
+        };
+        set_fork_fields(&self.spec, parent, &mut header);
+        header
     }
 
     /// A sealed header on `parent`.

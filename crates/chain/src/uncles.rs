@@ -3,7 +3,7 @@
 use alloy_primitives::B256;
 
 use crate::SealedHeader;
-use crate::rules::{HeaderError, verify_header};
+use crate::rules::{HeaderError, verify_uncle_header};
 use crate::spec::{ChainSpec, Consensus};
 
 /// The most uncles of a block.
@@ -169,6 +169,5 @@ fn verify_uncle(
     let Some(parent) = parent else {
         return Err(UncleError::Parent { hash, parent: uncle.parent_hash });
     };
-    // An uncle's time is bounded by no clock: what counts is that its block is not from the future.
-    verify_header(spec, uncle, parent, u64::MAX).map_err(|error| UncleError::Header { hash, error })
+    verify_uncle_header(spec, uncle, parent).map_err(|error| UncleError::Header { hash, error })
 }

@@ -57,7 +57,7 @@ impl FullChain {
         let nodes = Arc::new(Nodes::new(store.clone()));
         write_genesis(&spec, &genesis, &*store, &nodes)?;
         let FullConfig { seals, clock } = config;
-        let header_config = HeaderChainConfig { policy: SealPolicy::All, seals: seals.clone(), clock: clock.clone() };
+        let header_config = HeaderChainConfig::new(SealPolicy::All, seals.clone(), clock.clone());
         let headers = Arc::new(HeaderChain::open(spec.clone(), store.clone(), header_config)?);
         Ok(FullChain { spec, headers, store, nodes, seals, clock, writer: Mutex::new(()) })
     }

@@ -10,7 +10,7 @@ use alloy_consensus::ReceiptEnvelope;
 use alloy_consensus::constants::EMPTY_OMMER_ROOT_HASH;
 use alloy_primitives::{B256, keccak256};
 use rushlight_chain::{
-    Batch, ChainError, Column, Consensus, Extended, HeaderError, Known, MAX_UNCLE_DEPTH, RawBlock,
+    Batch, ChainError, Column, Consensus, Extended, Fork, HeaderError, Known, MAX_UNCLE_DEPTH, RawBlock,
     Refusal as HeaderRefusal, UncleError, verify_uncles,
 };
 
@@ -242,6 +242,9 @@ fn refuse_header(block: &Checked, error: HeaderRefusal) -> InsertError {
         }
         HeaderRefusal::Header(HeaderError::NotSupported { fork, .. }) => {
             InsertError::NotSupported { hash, number, fork: fork.to_string() }
+        }
+        HeaderRefusal::Header(HeaderError::Merged { .. }) => {
+            InsertError::NotSupported { hash, number, fork: Fork::Paris.to_string() }
         }
         HeaderRefusal::Seal(error) => Refusal::seal(&error, Rule::Seal).of(&block.header),
         HeaderRefusal::Decode(error) => Refusal::from(error).of(&block.header),

@@ -70,13 +70,7 @@ impl Chain {
         let root = genesis_root(&nodes, &Genesis { alloc: alloc(&case["pre"]), ..Genesis::default() }).unwrap();
         assert_eq!(root, genesis.state_root);
         nodes.keep_block();
-        let spec = ChainSpec {
-            name: "vectors".to_owned(),
-            chain_id: 1,
-            genesis: genesis.clone(),
-            forks,
-            consensus: Consensus::Ethash,
-        };
+        let spec = ChainSpec::new("vectors", 1, genesis.clone(), forks, Consensus::Ethash);
         Some(Chain { spec, nodes, headers: HashMap::from([(genesis.hash(), genesis)]) })
     }
 

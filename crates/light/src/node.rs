@@ -93,7 +93,7 @@ impl LightNode {
     /// Opens the chain, starts sync, and then the server, so that no session finds nobody to tell.
     pub async fn start(config: LightConfig) -> Result<Self, StartError> {
         let LightConfig { spec, store, policy, seals, clock, network_id, info_config, .. } = config;
-        let chain_config = HeaderChainConfig { policy, seals, clock: clock.clone() };
+        let chain_config = HeaderChainConfig::new(policy, seals, clock.clone());
         let opening = (spec.clone(), store.clone(), config.verified);
         let opened = tokio::task::spawn_blocking(move || {
             let (spec, store, verified) = opening;

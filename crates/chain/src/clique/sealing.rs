@@ -8,7 +8,7 @@ use alloy_primitives::{Address, Bytes, U256};
 use secp256k1::{Message, SecretKey};
 
 use super::{CliqueError, IN_TURN, SEAL_LENGTH, Snapshot, VANITY_LENGTH, VOTE_ADD, VOTE_DROP, seal_hash};
-use crate::rules::{next_base_fee, next_gas_limit};
+use crate::rules::{next_gas_limit, set_fork_fields};
 use crate::spec::{ChainSpec, Consensus};
 use crate::{SealedHeader, header};
 
@@ -109,7 +109,7 @@ pub fn draft(
     };
     let timestamp = parent.timestamp.saturating_add(period).max(now);
     let difficulty = snapshot.difficulty(number, &signer);
-    let header = Header {
+    let mut header = Header {
         parent_hash: parent.hash(),
         ommers_hash: EMPTY_OMMER_ROOT_HASH,
         beneficiary,
@@ -122,9 +122,9 @@ pub fn draft(
         timestamp,
         extra_data: Bytes::from(extra),
         nonce,
-        base_fee_per_gas: next_base_fee(spec, parent, timestamp),
         ..Header::default()
     };
+    set_fork_fields(spec, parent, &mut header);
     Ok(Draft { header, in_turn: difficulty == IN_TURN })
 }
 

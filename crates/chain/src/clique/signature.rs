@@ -9,20 +9,38 @@ use secp256k1::{Message, PublicKey};
 
 use super::{CliqueError, SEAL_LENGTH, VANITY_LENGTH};
 use crate::SealedHeader;
-use crate::seal::{encode_base_fee, encode_unsealed, hash_list};
+use crate::seal::{encode_unsealed, hash_list};
 
 /// Signatures that a thread recovers at a time: some 0.2 ms of work, against some 10 µs to wake a thread.
 const RECOVER_GRAIN: usize = 4;
 
 /// The hash that a signer signs: of the header whose extra data lacks the seal (EIP-225).
+///
+/// Of all its fields in their order. Stock clique has none after the base fee; those after it are of extended clique
+/// ([`crate::ChainSpec::is_extended_clique`]).
 pub fn seal_hash(header: &Header) -> Result<B256, CliqueError> {
     let (unsealed, _) = split_seal(header)?;
     let mut payload = Vec::with_capacity(640 + unsealed.len());
     encode_unsealed(header, unsealed, &mut payload);
     header.mix_hash.encode(&mut payload);
     header.nonce.encode(&mut payload);
-    encode_base_fee(header, &mut payload);
+    encode_fork_fields(header, &mut payload);
     Ok(hash_list(&payload))
+}
+
+/// The fields that forks added, in a header's order; those that are not there take no place.
+fn encode_fork_fields(header: &Header, out: &mut Vec<u8>) {
+    let fields: [Option<&dyn Encodable>; 8] = [
+        header.base_fee_per_gas.as_ref().map(|fee| fee as _),
+        header.withdrawals_root.as_ref().map(|root| root as _),
+        header.blob_gas_used.as_ref().map(|gas| gas as _),
+        header.excess_blob_gas.as_ref().map(|gas| gas as _),
+        header.parent_beacon_block_root.as_ref().map(|root| root as _),
+        header.requests_hash.as_ref().map(|hash| hash as _),
+        header.block_access_list_hash.as_ref().map(|hash| hash as _),
+        header.slot_number.as_ref().map(|slot| slot as _),
+    ];
+    fields.into_iter().flatten().for_each(|field| field.encode(out));
 }
 
 /// Who signed a header.

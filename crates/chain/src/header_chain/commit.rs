@@ -42,7 +42,7 @@ pub(super) fn commit(chain: &HeaderChain, prepared: Prepared, more: Batch) -> Re
     }
     if accepted {
         if let Place::Branch(index) = place
-            && td > change.state.head.td
+            && chain.leads(td, change.state.head.td)
         {
             change.adopt(index, Head { header: last.clone(), td })?;
             place = Place::Trunk;

@@ -47,9 +47,9 @@ impl Refusal {
         matches!(self, Refusal::Store(_))
     }
 
-    /// Whether the header belongs to a fork whose rules are not built yet.
+    /// Whether the header belongs to a fork whose rules are not built yet, or to proof of stake, which this chain refuses.
     pub fn is_not_supported(&self) -> bool {
-        matches!(self, Refusal::Header(HeaderError::NotSupported { .. }))
+        matches!(self, Refusal::Header(HeaderError::NotSupported { .. } | HeaderError::Merged { .. }))
     }
 }
 

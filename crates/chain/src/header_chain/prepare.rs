@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use alloy_primitives::{B256, Bytes, keccak256};
+use alloy_primitives::{B256, Bytes, U256, keccak256};
 use rayon::prelude::*;
 
 use super::view::Entry;
-use super::{ExtendError, HeaderChain, Known, Refusal, SealPolicy, snapshots};
+use super::{ExtendError, HeaderChain, Known, ProofOfStake, Refusal, SealPolicy, snapshots};
 use crate::clique::{Snapshot, recover_signers};
 use crate::header::{self, SealedHeader};
-use crate::rules::{verify_header, verify_not_merged};
+use crate::rules::{HeaderError, verify_header};
 use crate::seal::SealError;
 use crate::spec::Consensus;
 
@@ -58,8 +58,8 @@ pub(super) fn prepare(chain: &HeaderChain, raw: &[Bytes]) -> Result<Prepared, Ex
     let now = (chain.config.clock)();
     let (mut last, mut td) = (&parent.header, parent.td);
     for (index, header) in prepared.headers.iter().enumerate().skip(start) {
-        verify_not_merged(&chain.spec, last.number.saturating_add(1), td)
-            .and_then(|()| verify_header(&chain.spec, header, last, now))
+        refuse_merged(chain, header.number, td)
+            .and_then(|()| verify_header(&chain.spec, header, last, td, now))
             .map_err(|error| refuse(index, header, error.into()))?;
         td = td.saturating_add(header.difficulty);
         last = header;
@@ -68,6 +68,9 @@ pub(super) fn prepare(chain: &HeaderChain, raw: &[Bytes]) -> Result<Prepared, Ex
     let new = &prepared.headers[start..];
     prepared.seals_checked = match chain.spec.consensus {
         Consensus::Clique { .. } => {
+            // What follows the merge is signed by nobody.
+            let signed = new.iter().take_while(|header| !header.difficulty.is_zero()).count();
+            let new = &new[..signed];
             let snapshots = apply_clique(chain, &parent.header, new)
                 .map_err(|(index, error)| refuse(start + index, &new[index], error))?;
             prepared.snapshots = snapshots.into_iter().map(|(index, snapshot)| (start + index, snapshot)).collect();
@@ -75,7 +78,9 @@ pub(super) fn prepare(chain: &HeaderChain, raw: &[Bytes]) -> Result<Prepared, Ex
             new.len() as u64
         }
         Consensus::Ethash => {
-            chain.config.seals.prepare(last.number);
+            if !last.difficulty.is_zero() {
+                chain.config.seals.prepare(last.number);
+            }
             // A single header on an accepted one is among the last 2,048 of its chain.
             prepared.sealed = chain.policy() == SealPolicy::All || (new.len() == 1 && known == Known::Accepted);
             if prepared.sealed {
@@ -119,6 +124,14 @@ fn find_parent(chain: &HeaderChain, index: usize, header: &SealedHeader) -> Resu
         .ok_or_else(|| refuse(index, header, Refusal::UnknownParent { parent: header.parent_hash }))
 }
 
+/// Refuses a header on a parent whose chain has reached the terminal total difficulty, unless the chain takes such.
+fn refuse_merged(chain: &HeaderChain, block: u64, parent_td: U256) -> Result<(), HeaderError> {
+    match (chain.config.proof_of_stake, chain.spec.forks.terminal_total_difficulty()) {
+        (ProofOfStake::Refuse, Some(terminal)) if parent_td >= terminal => Err(HeaderError::Merged { block, terminal }),
+        _ => Ok(()),
+    }
+}
+
 /// Checks clique seals: the signatures on all cores, then, one after the other as votes change who may sign, the signers.
 /// Gives the snapshots worth keeping.
 #[allow(clippy::type_complexity)]
@@ -127,6 +140,9 @@ fn apply_clique(
     parent: &SealedHeader,
     headers: &[SealedHeader],
 ) -> Result<Vec<(usize, Arc<Snapshot>)>, (usize, Refusal)> {
+    if headers.is_empty() {
+        return Ok(Vec::new());
+    }
     let mut snapshot = Snapshot::clone(&*snapshots::at(chain, parent).map_err(|error| (0, error))?);
     let mut kept = Vec::new();
     let signers = recover_signers(headers);

@@ -75,7 +75,7 @@ fn next_step(chain: &HeaderChain, tip: &B256, seals_checked: u64) -> Result<Step
         }
         change.accept(place, number)?;
         let mut kept = place;
-        let heavier = entry.td > change.state.head.td;
+        let heavier = chain.leads(entry.td, change.state.head.td);
         if heavier && let Place::Branch(index) = place {
             change.adopt(index, Head { header: entry.header.clone(), td: entry.td })?;
             if number - base > TAIL {

@@ -18,6 +18,17 @@ pub enum SealPolicy {
     Sampled,
 }
 
+/// What becomes of headers on a chain that has reached its terminal total difficulty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProofOfStake {
+    /// They are refused: nothing here proves them.
+    #[default]
+    Refuse,
+    /// They are taken without a seal, and the last that came in is the head, whatever the total difficulty: who hands
+    /// them in has chosen them.
+    Import,
+}
+
 /// How a [`HeaderChain`] works.
 #[derive(Clone)]
 pub struct HeaderChainConfig {
@@ -27,6 +38,15 @@ pub struct HeaderChainConfig {
     pub seals: Arc<dyn SealCheck>,
     /// The time, against which headers from the future are refused.
     pub clock: Clock,
+    /// Whether headers of proof of stake are taken.
+    pub proof_of_stake: ProofOfStake,
+}
+
+impl HeaderChainConfig {
+    /// Refuses proof of stake.
+    pub fn new(policy: SealPolicy, seals: Arc<dyn SealCheck>, clock: Clock) -> HeaderChainConfig {
+        HeaderChainConfig { policy, seals, clock, proof_of_stake: ProofOfStake::default() }
+    }
 }
 
 /// The best header of a chain.

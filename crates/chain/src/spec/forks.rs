@@ -2,7 +2,11 @@
 
 use std::fmt;
 
+use alloy_eips::eip7840::BlobParams;
 use alloy_primitives::U256;
+
+use super::blobs::{self, BlobSchedule};
+use super::classic::Classic;
 
 /// A change of the rules, in the order in which they come. The names are those of the execution specifications.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -119,6 +123,23 @@ pub struct Forks {
     pub eip155_block: Option<u64>,
     /// Whether the chain moved the DAO's ether at [`Fork::Dao`] (or stayed as it was, and says so in extra data).
     pub dao_fork_support: bool,
+    /// The blob parameters by the forks that set them; Ethereum's own unless the chain's file has others.
+    pub blobs: BlobSchedule,
+    /// Blocks that count as forks in the fork id although they change no rule that is kept here.
+    pub other_blocks: Vec<u64>,
+    /// What is Ethereum Classic's own.
+    pub classic: Option<Classic>,
+}
+
+/// The forks in force in a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ForkSet(u32);
+
+impl ForkSet {
+    /// Whether a fork is in force.
+    pub fn contains(self, fork: Fork) -> bool {
+        self.0 & (1 << fork as u32) != 0
+    }
 }
 
 impl Forks {
@@ -127,7 +148,14 @@ impl Forks {
         schedule.push((Fork::Frontier, Activation::Block(0)));
         schedule.sort_by_key(|(fork, _)| *fork);
         schedule.dedup_by_key(|(fork, _)| *fork);
-        let mut forks = Forks { schedule, eip155_block: None, dao_fork_support: true };
+        let mut forks = Forks {
+            schedule,
+            eip155_block: None,
+            dao_fork_support: true,
+            blobs: blobs::defaults(),
+            other_blocks: Vec::new(),
+            classic: None,
+        };
         forks.eip155_block = match forks.activation(Fork::SpuriousDragon) {
             Some(Activation::Block(block)) => Some(block),
             _ => None,
@@ -168,6 +196,34 @@ impl Forks {
     /// Whether a fork is in force in a block with this number and time.
     pub fn is_active(&self, fork: Fork, number: u64, timestamp: u64) -> bool {
         self.active(number, timestamp).any(|active| active == fork)
+    }
+
+    /// The forks in force in a block with this number and time, all at once.
+    pub fn set(&self, number: u64, timestamp: u64) -> ForkSet {
+        ForkSet(self.active(number, timestamp).fold(0, |set, fork| set | 1 << fork as u32))
+    }
+
+    /// The blob parameters of a block with this number and time (EIP-7840); nothing before Cancun.
+    pub fn blob_params(&self, number: u64, timestamp: u64) -> Option<BlobParams> {
+        blobs::params(&self.blobs, self.set(number, timestamp))
+    }
+
+    /// The time of the first fork that is scheduled by time, if there is one.
+    pub fn first_time(&self) -> Option<u64> {
+        self.times().min()
+    }
+
+    /// Whether a fork scheduled by time is in force in a block with this number and time.
+    pub fn is_time_reached(&self, number: u64, timestamp: u64) -> bool {
+        self.block(Fork::London).is_some_and(|block| block <= number) && self.times().any(|time| time <= timestamp)
+    }
+
+    /// The times of the forks that are scheduled by time.
+    pub fn times(&self) -> impl Iterator<Item = u64> + '_ {
+        self.iter().filter_map(|(_, activation)| match activation {
+            Activation::Time(time) => Some(time),
+            _ => None,
+        })
     }
 
     /// The last fork in force in a block with this number and time.

@@ -2,12 +2,14 @@
 
 use alloy_consensus::Header;
 use alloy_consensus::constants::{EMPTY_OMMER_ROOT_HASH, EMPTY_ROOT_HASH};
+use alloy_eips::eip7685::EMPTY_REQUESTS_HASH;
 use alloy_genesis::{ChainConfig, Genesis};
 use alloy_primitives::{B64, B256};
 use alloy_trie::root::state_root_unhashed;
 use serde_json::{Map, Value, json};
 
-use super::{Activation, ChainSpec, Consensus, Fork, Forks, SpecError, mainnet};
+use super::blobs::{self, BlobSchedule};
+use super::{Activation, ChainSpec, Consensus, Fork, Forks, SpecError, classic, mainnet, testnets};
 use crate::rules::INITIAL_BASE_FEE;
 use crate::{clique, header};
 
@@ -15,6 +17,8 @@ use crate::{clique, header};
 const REQUIRED: [&str; 4] = ["config", "gasLimit", "difficulty", "alloc"];
 /// What geth takes for a gas limit of 0.
 const DEFAULT_GAS_LIMIT: u64 = 4_712_388;
+/// The most blobs of a block that a schedule may give: far more than any network has, and their gas fits 64 bits.
+const MAX_BLOBS: u64 = 1 << 20;
 /// What geth takes for a clique epoch of 0, and EIP-225 recommends.
 const DEFAULT_CLIQUE_EPOCH: u64 = 30_000;
 
@@ -43,24 +47,36 @@ fn require(object: &Map<String, Value>) -> Result<(), SpecError> {
 }
 
 fn spec(genesis: &Genesis, object: &Map<String, Value>) -> Result<ChainSpec, SpecError> {
-    let london = genesis.config.london_block == Some(0);
-    let sealed = header::seal(genesis_header(genesis, object, london)?);
-    if sealed.hash() == mainnet::GENESIS_HASH {
-        return Ok(mainnet::spec());
+    let sealed = header::seal(genesis_header(genesis, object)?);
+    if let Some(spec) = built_in(&sealed.hash(), genesis.config.chain_id) {
+        return Ok(spec);
     }
     let forks = forks(&genesis.config)?;
     let consensus = consensus(genesis)?;
-    let merged = forks.terminal_total_difficulty().is_some_and(|td| td <= sealed.difficulty);
-    let mut in_force = merged.then_some(Fork::Paris).into_iter().chain(forks.active(0, sealed.timestamp));
-    if let Some(fork) = in_force.find(|fork| *fork > Fork::GrayGlacier) {
-        return Err(SpecError::NotSupported { fork, field: fork.field() });
-    }
-    drop(in_force);
     let chain_id = genesis.config.chain_id;
-    Ok(ChainSpec { name: format!("chain {chain_id}"), chain_id, genesis: sealed, forks, consensus })
+    let spec = ChainSpec {
+        deposit_contract: genesis.config.deposit_contract_address,
+        ..ChainSpec::new(format!("chain {chain_id}"), chain_id, sealed, forks, consensus)
+    };
+    match spec.unsupported_fork(0, spec.genesis.timestamp) {
+        Some(fork) => Err(SpecError::NotSupported { fork, field: fork.field() }),
+        None => Ok(spec),
+    }
 }
 
-fn genesis_header(genesis: &Genesis, object: &Map<String, Value>, london: bool) -> Result<Header, SpecError> {
+/// The built-in network with this genesis. Ethereum Classic shares mainnet's, and is told by its chain id.
+fn built_in(hash: &B256, chain_id: u64) -> Option<ChainSpec> {
+    match *hash {
+        mainnet::GENESIS_HASH if chain_id == classic::CHAIN_ID => Some(ChainSpec::classic()),
+        mainnet::GENESIS_HASH => Some(ChainSpec::mainnet()),
+        testnets::SEPOLIA_GENESIS_HASH => Some(ChainSpec::sepolia()),
+        testnets::HOODI_GENESIS_HASH => Some(ChainSpec::hoodi()),
+        classic::MORDOR_GENESIS_HASH => Some(ChainSpec::mordor()),
+        _ => None,
+    }
+}
+
+fn genesis_header(genesis: &Genesis, object: &Map<String, Value>) -> Result<Header, SpecError> {
     let refused = |field: &str, why: &str| SpecError::Field { field: field.to_owned(), why: why.to_owned() };
     if genesis.number.unwrap_or(0) != 0 {
         return Err(refused("number", "expected 0"));
@@ -68,6 +84,13 @@ fn genesis_header(genesis: &Genesis, object: &Map<String, Value>, london: bool) 
     let gas_used = object.get("gasUsed").unwrap_or(&Value::Null);
     if !gas_used.is_null() && gas_used.as_u64() != Some(0) && !gas_used.as_str().is_some_and(is_zero) {
         return Err(refused("gasUsed", "expected 0"));
+    }
+    let config = &genesis.config;
+    let london = config.london_block == Some(0);
+    let active = |time: Option<u64>| london && time.is_some_and(|time| time <= genesis.timestamp);
+    let cancun = active(config.cancun_time);
+    if genesis.excess_blob_gas.is_some() && !cancun {
+        return Err(refused("excessBlobGas", "expected none before Cancun"));
     }
     let base_fee = match genesis.base_fee_per_gas {
         Some(fee) => Some(u64::try_from(fee).map_err(|_| refused("baseFeePerGas", "does not fit 64 bits"))?),
@@ -87,6 +110,12 @@ fn genesis_header(genesis: &Genesis, object: &Map<String, Value>, london: bool) 
         mix_hash: genesis.mix_hash,
         nonce: B64::from(genesis.nonce),
         base_fee_per_gas: base_fee,
+        withdrawals_root: active(config.shanghai_time).then_some(EMPTY_ROOT_HASH),
+        blob_gas_used: cancun.then(|| genesis.blob_gas_used.unwrap_or(0)),
+        excess_blob_gas: cancun.then(|| genesis.excess_blob_gas.unwrap_or(0)),
+        // There is no parent, so its beacon block's root is zero (EIP-4788).
+        parent_beacon_block_root: cancun.then_some(B256::ZERO),
+        requests_hash: active(config.prague_time).then_some(EMPTY_REQUESTS_HASH),
         ..Header::default()
     })
 }
@@ -141,7 +170,36 @@ fn forks(config: &ChainConfig) -> Result<Forks, SpecError> {
     let mut forks = Forks::new(schedule);
     forks.eip155_block = config.eip155_block;
     forks.dao_fork_support = config.dao_fork_support;
+    forks.other_blocks = config.merge_netsplit_block.into_iter().collect();
+    forks.blobs = blob_schedule(config, &forks)?;
     Ok(forks)
+}
+
+/// Reads the blob schedule. Where the file has none it is Ethereum's; where it has one it names every fork scheduled that
+/// sets parameters, as geth asks; only Osaka may go by Prague's.
+fn blob_schedule(config: &ChainConfig, forks: &Forks) -> Result<BlobSchedule, SpecError> {
+    let given = &config.blob_schedule;
+    let defaults = if given.is_empty() { blobs::defaults() } else { Vec::new() };
+    let mut schedule = BlobSchedule::new();
+    for (fork, name) in blobs::FORKS {
+        let field = || format!("config.blobSchedule.{name}");
+        let default = defaults.iter().find(|(other, _)| *other == fork).map(|(_, params)| *params);
+        match given.get(name).copied().or(default) {
+            Some(params) => {
+                let (target, max) = (params.target_blob_count, params.max_blob_count);
+                if max == 0 || max > MAX_BLOBS || target > max || params.update_fraction == 0 {
+                    let why = format!("expected 1 to {MAX_BLOBS} blobs, a target within and an update fraction");
+                    return Err(SpecError::Field { field: field(), why });
+                }
+                schedule.push((fork, blobs::entry(target, max, params.update_fraction)));
+            }
+            None if fork != Fork::Osaka && forks.activation(fork).is_some() => {
+                return Err(SpecError::Missing { field: field() });
+            }
+            None => {}
+        }
+    }
+    Ok(schedule)
 }
 
 fn check_order(earlier: &Entry, later: &Entry) -> Result<(), SpecError> {
@@ -199,6 +257,12 @@ fn entries(config: &ChainConfig) -> Vec<Entry> {
         block(Fork::London, config.london_block),
         block(Fork::ArrowGlacier, config.arrow_glacier_block),
         block(Fork::GrayGlacier, config.gray_glacier_block),
+        Entry {
+            field: "mergeNetsplitBlock",
+            fork: None,
+            activation: config.merge_netsplit_block.map(Activation::Block),
+            optional: true,
+        },
         time(Fork::Shanghai, config.shanghai_time),
         time(Fork::Cancun, config.cancun_time),
         time(Fork::Prague, config.prague_time),

@@ -2,7 +2,7 @@
 
 use alloy_consensus::Header;
 use alloy_consensus::constants::{EMPTY_OMMER_ROOT_HASH, EMPTY_ROOT_HASH};
-use alloy_primitives::{B64, B256, U256, b256, bytes};
+use alloy_primitives::{B64, B256, U256, address, b256, bytes};
 
 use super::{Activation, ChainSpec, Consensus, Fork, Forks};
 use crate::header;
@@ -12,15 +12,12 @@ pub const GENESIS_HASH: B256 = b256!("d4e56740f876aef8c010b86a40d5f56745a118d090
 
 pub(super) fn spec() -> ChainSpec {
     ChainSpec {
-        name: "mainnet".to_owned(),
-        chain_id: 1,
-        genesis: header::seal(genesis()),
-        forks: forks(),
-        consensus: Consensus::Ethash,
+        deposit_contract: Some(address!("00000000219ab540356cbb839cbe05303d7705fa")),
+        ..ChainSpec::new("mainnet", 1, header::seal(genesis()), forks(), Consensus::Ethash)
     }
 }
 
-fn genesis() -> Header {
+pub(super) fn genesis() -> Header {
     Header {
         parent_hash: B256::ZERO,
         ommers_hash: EMPTY_OMMER_ROOT_HASH,

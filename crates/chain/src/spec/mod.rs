@@ -1,16 +1,26 @@
 //! Which chain: its genesis header, its schedule of forks and its kind of consensus.
 
+mod blobs;
+mod classic;
+mod fork_id;
 mod forks;
 mod genesis;
 mod mainnet;
+mod testnets;
 
 use alloy_genesis::Genesis;
-use alloy_primitives::B256;
+use alloy_primitives::{Address, B256, U256};
 
-pub use forks::{Activation, Fork, Forks};
+pub use blobs::BlobSchedule;
+pub use classic::Classic;
+pub use fork_id::{ForkId, ForkIdError};
+pub use forks::{Activation, Fork, ForkSet, Forks};
 pub use mainnet::GENESIS_HASH as MAINNET_GENESIS_HASH;
 
 use crate::SealedHeader;
+
+/// The last fork whose header rules are built.
+const LAST_SUPPORTED: Fork = Fork::Bpo5;
 
 /// How blocks of a chain are sealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +39,7 @@ pub enum Consensus {
 /// A chain, as far as its consensus goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChainSpec {
-    /// `mainnet`, or `chain <id>` where the chain came in a file.
+    /// The built-in network's name, or `chain <id>` where the chain came in a file.
     pub name: String,
     /// The chain id of EIP-155.
     pub chain_id: u64,
@@ -39,12 +49,65 @@ pub struct ChainSpec {
     pub forks: Forks,
     /// How blocks are sealed.
     pub consensus: Consensus,
+    /// The contract whose logs are the deposits among a block's requests (EIP-6110), where the chain names one.
+    pub deposit_contract: Option<Address>,
 }
 
 impl ChainSpec {
+    /// A chain without a deposit contract.
+    pub fn new(
+        name: impl Into<String>,
+        chain_id: u64,
+        genesis: SealedHeader,
+        forks: Forks,
+        consensus: Consensus,
+    ) -> ChainSpec {
+        ChainSpec { name: name.into(), chain_id, genesis, forks, consensus, deposit_contract: None }
+    }
+
     /// Ethereum's main network.
     pub fn mainnet() -> ChainSpec {
         mainnet::spec()
+    }
+
+    /// The test network Sepolia.
+    pub fn sepolia() -> ChainSpec {
+        testnets::sepolia()
+    }
+
+    /// The test network Hoodi.
+    pub fn hoodi() -> ChainSpec {
+        testnets::hoodi()
+    }
+
+    /// Ethereum Classic: headers only, see [`ChainSpec::executes`].
+    pub fn classic() -> ChainSpec {
+        classic::classic()
+    }
+
+    /// Ethereum Classic's test network: headers only, see [`ChainSpec::executes`].
+    pub fn mordor() -> ChainSpec {
+        classic::mordor()
+    }
+
+    /// Whether the schedule says by which rules blocks are executed. Of Ethereum Classic and its test network only the
+    /// header rules are known.
+    pub fn executes(&self) -> bool {
+        self.forks.classic.is_none()
+    }
+
+    /// Whether a block on a parent with this total difficulty is sealed by proof of stake (EIP-3675).
+    pub fn is_proof_of_stake_after(&self, parent_td: U256) -> bool {
+        self.forks.terminal_total_difficulty().is_some_and(|terminal| parent_td >= terminal)
+    }
+
+    /// Whether the chain is clique with the forks that are scheduled by time, which no other client knows: headers carry
+    /// every field of the forks in force, and the seal is made over all of them. Clique that is to go over to proof of
+    /// stake is not.
+    pub fn is_extended_clique(&self) -> bool {
+        matches!(self.consensus, Consensus::Clique { .. })
+            && self.forks.activation(Fork::Paris).is_none()
+            && self.forks.first_time().is_some()
     }
 
     /// Reads geth's genesis.json. The genesis state root is computed from the allocation, so this takes a moment for a
@@ -61,12 +124,7 @@ impl ChainSpec {
     /// The fork that stands in the way of a block with this number and time: the first one in force whose header rules
     /// are not built yet.
     pub fn unsupported_fork(&self, number: u64, timestamp: u64) -> Option<Fork> {
-        let last_supported = match self.consensus {
-            Consensus::Ethash => Fork::Homestead,
-            // The bomb delays behind London change no rule of clique's.
-            Consensus::Clique { .. } => Fork::GrayGlacier,
-        };
-        self.forks.active(number, timestamp).find(|fork| *fork > last_supported)
+        self.forks.active(number, timestamp).find(|fork| *fork > LAST_SUPPORTED)
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) fn headers() -> Option<Vec<Bytes>> {
 }
 
 pub(super) fn open(store: Arc<dyn Store>, seals: Arc<dyn SealCheck>) -> HeaderChain {
-    let config = HeaderChainConfig { policy: SealPolicy::Sampled, seals, clock: system_clock() };
+    let config = HeaderChainConfig::new(SealPolicy::Sampled, seals, system_clock());
     HeaderChain::open(Arc::new(ChainSpec::mainnet()), store, config).unwrap()
 }
 

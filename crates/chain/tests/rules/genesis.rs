@@ -1,7 +1,9 @@
 //! Genesis files: the built-in network, a chain of one's own, and files that are wrong in one place each.
 
-use alloy_primitives::{U256, address};
-use rushlight_chain::{Activation, ChainSpec, Consensus, Fork, MAINNET_GENESIS_HASH, SpecError, testdata};
+use alloy_consensus::constants::EMPTY_ROOT_HASH;
+use alloy_eips::eip7685::EMPTY_REQUESTS_HASH;
+use alloy_primitives::{Address, B256, U256, address};
+use rushlight_chain::{Activation, ChainSpec, Consensus, Fork, MAINNET_GENESIS_HASH, testdata};
 use serde_json::{Value, json};
 
 #[test]
@@ -59,13 +61,18 @@ fn a_built_in_network_takes_the_built_in_schedule() {
     assert_eq!(spec, ChainSpec::mainnet());
 }
 
+/// Proof of stake from block 1: the terminal total difficulty is met at genesis. The first header of the chain is on it.
 #[test]
-fn a_merged_chain_is_not_supported_yet() {
+fn a_merged_chain() {
     let Some(json) = testdata::read("testchain/genesis.json") else { return };
-    let error = ChainSpec::from_genesis(&json).unwrap_err();
-    assert_eq!(error, SpecError::NotSupported { fork: Fork::Paris, field: "terminalTotalDifficulty" });
-    let text = "genesis file: Paris (field `terminalTotalDifficulty`) is in force at genesis, and is not supported yet";
-    assert_eq!(error.to_string(), text);
+    let (spec, _) = ChainSpec::from_genesis(&json).unwrap();
+    assert!(spec.is_proof_of_stake_after(spec.genesis.difficulty));
+    let chain = testdata::read("testchain/chain.rlp").unwrap();
+    let head = alloy_rlp::Header::decode(&mut chain.as_slice()).unwrap();
+    let block = &chain[..head.length_with_payload()];
+    let header = super::stake::header_of(block);
+    assert_eq!(header.parent_hash, spec.genesis_hash());
+    assert_eq!(spec.deposit_contract, Some(Address::ZERO));
 }
 
 fn clique() -> Value {
@@ -110,15 +117,86 @@ fn a_clique_chain() {
 fn a_later_fork_is_refused_only_where_it_is_reached() {
     let mut file = clique();
     file["config"]["shanghaiTime"] = json!(6);
+    file["config"]["amsterdamTime"] = json!(6);
     let spec = read(&file).unwrap();
     assert_eq!(spec.unsupported_fork(3, 5), None);
-    assert_eq!(spec.unsupported_fork(3, 6), Some(Fork::Shanghai));
+    assert_eq!(spec.unsupported_fork(3, 6), Some(Fork::Amsterdam));
     // London comes first, whatever the time
     assert_eq!(spec.unsupported_fork(2, 6), None);
     file["config"]["shanghaiTime"] = json!(5);
+    file["config"]["amsterdamTime"] = json!(5);
     file["config"]["londonBlock"] = json!(0);
     let error = read(&file).unwrap_err();
-    assert_eq!(error, "genesis file: Shanghai (field `shanghaiTime`) is in force at genesis, and is not supported yet");
+    assert_eq!(
+        error,
+        "genesis file: Amsterdam (field `amsterdamTime`) is in force at genesis, and is not supported yet"
+    );
+}
+
+/// A genesis header has the fields of the forks in force in it, as geth makes them.
+#[test]
+fn genesis_at_any_fork() {
+    let mut file = clique();
+    file["config"]["londonBlock"] = json!(0);
+    let fields = |file: &Value| {
+        let header = read(file).unwrap().genesis.into_inner();
+        (
+            header.withdrawals_root,
+            header.blob_gas_used,
+            header.excess_blob_gas,
+            header.parent_beacon_block_root,
+            header.requests_hash,
+        )
+    };
+    let (empty, zero) = (Some(EMPTY_ROOT_HASH), Some(B256::ZERO));
+    assert_eq!(fields(&file), (None, None, None, None, None));
+    file["config"]["shanghaiTime"] = json!(5);
+    assert_eq!(fields(&file), (empty, None, None, None, None));
+    assert!(read(&file).unwrap().is_extended_clique());
+    file["config"]["cancunTime"] = json!(5);
+    assert_eq!(fields(&file), (empty, Some(0), Some(0), zero, None));
+    file["blobGasUsed"] = json!("0x20000");
+    file["excessBlobGas"] = json!("0x40000");
+    assert_eq!(fields(&file), (empty, Some(0x20000), Some(0x40000), zero, None));
+    file["config"]["pragueTime"] = json!(5);
+    assert_eq!(fields(&file), (empty, Some(0x20000), Some(0x40000), zero, Some(EMPTY_REQUESTS_HASH)));
+    file["config"]["osakaTime"] = json!(5);
+    assert_eq!(fields(&file), (empty, Some(0x20000), Some(0x40000), zero, Some(EMPTY_REQUESTS_HASH)));
+    file["config"]["cancunTime"] = json!(6);
+    file["config"]["pragueTime"] = json!(6);
+    file["config"]["osakaTime"] = json!(6);
+    assert!(read(&file).unwrap_err().contains("`excessBlobGas`: expected none before Cancun"));
+    file["config"]["terminalTotalDifficulty"] = json!(100);
+    file["excessBlobGas"] = Value::Null;
+    assert!(!read(&file).unwrap().is_extended_clique());
+}
+
+#[test]
+fn blob_schedules() {
+    let mut file = clique();
+    for (time, fork) in ["shanghai", "cancun", "prague", "osaka", "bpo1", "bpo2"].into_iter().enumerate() {
+        file["config"][format!("{fork}Time")] = json!(10 * (time + 1));
+    }
+    let targets = |file: &Value| {
+        let forks = read(file).unwrap().forks;
+        [10, 20, 30, 40, 50, 60].map(|time| {
+            forks.blob_params(3, time).map_or((0, 0, 0, 0), |params| {
+                (params.target_blob_count, params.max_blob_count, params.max_blobs_per_tx, params.blob_base_cost)
+            })
+        })
+    };
+    let defaults = [(0, 0, 0, 0), (3, 6, 6, 0), (6, 9, 9, 0), (6, 9, 6, 8192), (10, 15, 6, 8192), (14, 21, 6, 8192)];
+    assert_eq!(targets(&file), defaults);
+    let entry = |target: u64, max: u64| json!({"target": target, "max": max, "baseFeeUpdateFraction": 1000});
+    file["config"]["blobSchedule"] =
+        json!({"cancun": entry(1, 2), "prague": entry(2, 3), "bpo1": entry(3, 4), "bpo2": entry(4, 5)});
+    let own = [(0, 0, 0, 0), (1, 2, 2, 0), (2, 3, 3, 0), (2, 3, 6, 8192), (3, 4, 6, 8192), (4, 5, 6, 8192)];
+    assert_eq!(targets(&file), own);
+    assert_eq!(read(&file).unwrap().forks.blob_params(2, 60), None, "London comes first");
+    file["config"]["blobSchedule"]["bpo2"] = entry(6, 5);
+    assert!(read(&file).unwrap_err().starts_with("genesis file: field `config.blobSchedule.bpo2`: expected 1 to"));
+    file["config"]["blobSchedule"].as_object_mut().unwrap().remove("bpo2");
+    assert_eq!(read(&file).unwrap_err(), "genesis file: field `config.blobSchedule.bpo2` is missing");
 }
 
 #[test]

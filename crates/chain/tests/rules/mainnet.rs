@@ -47,7 +47,7 @@ fn every_header_follows_from_the_one_before() {
     let spec = ChainSpec::mainnet();
     assert_eq!(blocks[0].header, spec.genesis);
     for pair in blocks.windows(2) {
-        verify_header(&spec, &pair[1].header, &pair[0].header, NOW).unwrap();
+        verify_header(&spec, &pair[1].header, &pair[0].header, U256::ZERO, NOW).unwrap();
     }
     let head = &blocks.last().unwrap().header;
     assert_eq!(head.number, 8191);

@@ -7,5 +7,7 @@ mod ethash;
 mod genesis;
 mod mainnet;
 mod mutations;
+mod networks;
+mod stake;
 mod uncles;
 mod vectors;

@@ -214,6 +214,6 @@ fn an_uncles_time_is_bounded_by_no_clock() {
     late.timestamp = NOW + 1_000_000;
     late.difficulty = rushlight_chain::difficulty::expected(miner.spec(), &genesis, late.timestamp);
     let late = toy_seal(late);
-    assert!(verify_header(miner.spec(), &late, &genesis, NOW).is_err());
+    assert!(verify_header(miner.spec(), &late, &genesis, U256::ZERO, NOW).is_err());
     verify_uncles(miner.spec(), &main[1], &[late], &[main[0].clone(), genesis], &[]).unwrap();
 }

@@ -8,7 +8,7 @@ use alloy_rlp::{Encodable, Header as RlpHeader};
 use alloy_trie::root::ordered_trie_root_encoded;
 use alloy_trie::{HashBuilder, Nibbles};
 use eth_trie::{EthTrie, MemoryDB, Trie};
-use rushlight_chain::{difficulty, testdata};
+use rushlight_chain::{Activation, Fork, Forks, difficulty, testdata};
 use serde_json::Value;
 
 type Cases = BTreeMap<String, Value>;
@@ -177,25 +177,51 @@ fn list_tries_agree() {
     }
 }
 
+/// The vectors of every folder: with the forks before the one that they are of in force from genesis, and this one too.
 #[test]
 fn difficulties() {
-    let files = [
-        ("dfFrontier/difficultyFrontier.json", "Frontier", difficulty::frontier as fn(_, _) -> _),
-        ("dfHomestead/difficultyHomestead.json", "Homestead", difficulty::homestead),
+    use Fork::*;
+    let folders = [
+        ("dfFrontier", Frontier, 2254),
+        ("dfHomestead", Homestead, 2254),
+        ("dfByzantium", Byzantium, 2254),
+        ("dfConstantinople", Constantinople, 2254),
+        ("dfEIP2384", MuirGlacier, 4254),
+        ("dfArrowGlacier", ArrowGlacier, 2664),
+        ("dfGrayGlacier", GrayGlacier, 2664),
     ];
-    for (file, fork, rule) in files {
-        let Some(cases) = cases(&format!("ethereum-tests/DifficultyTests/{file}")) else { return };
-        let cases = cases.values().next().unwrap()[fork].as_object().unwrap();
-        assert_eq!(cases.len(), 2254, "{fork}");
-        for (name, case) in cases {
-            let number = |field: &str| case[field].as_str().unwrap().parse::<U256>().unwrap();
-            let parent = difficulty::Parent {
-                difficulty: number("parentDifficulty"),
-                timestamp: number("parentTimestamp").to(),
-                number: number("currentBlockNumber").to::<u64>() - 1,
-            };
-            let expected = number("currentDifficulty");
-            assert_eq!(rule(parent, number("currentTimestamp").to()), expected, "{fork} {name}");
+    let mut total = 0;
+    for (folder, last, count) in folders {
+        let Some(path) = testdata::path(&format!("ethereum-tests/DifficultyTests/{folder}")) else { return };
+        let forks = [Homestead, Byzantium, Constantinople, MuirGlacier, London, ArrowGlacier, GrayGlacier];
+        let in_force = forks.into_iter().filter(|fork| *fork <= last);
+        let forks = Forks::new(in_force.map(|fork| (fork, Activation::Block(0))).collect());
+        let mut seen = 0;
+        for file in std::fs::read_dir(path).unwrap() {
+            let text = std::fs::read(file.unwrap().path()).unwrap();
+            let file: Value = serde_json::from_slice(&text).unwrap();
+            let tests = file.as_object().unwrap().values().flat_map(|test| test.as_object().unwrap());
+            for (_, cases) in tests.filter(|(name, _)| *name != "_info") {
+                for (name, case) in cases.as_object().unwrap() {
+                    check_difficulty(&forks, case, &format!("{folder} {name}"));
+                    seen += 1;
+                }
+            }
         }
+        assert_eq!(seen, count, "{folder}");
+        total += seen;
     }
+    assert_eq!(total, 18_598);
+}
+
+fn check_difficulty(forks: &Forks, case: &Value, name: &str) {
+    let number = |field: &str| case[field].as_str().unwrap().parse::<U256>().unwrap();
+    let parent = difficulty::Parent {
+        difficulty: number("parentDifficulty"),
+        timestamp: number("parentTimestamp").to(),
+        number: number("currentBlockNumber").to::<u64>() - 1,
+        has_uncles: !number("parentUncles").is_zero(),
+    };
+    let got = difficulty::by_forks(forks, parent, number("currentTimestamp").to());
+    assert_eq!(got, number("currentDifficulty"), "{name}");
 }

@@ -132,7 +132,7 @@ pub(crate) fn clock() -> Clock {
 }
 
 pub(crate) fn chain_config() -> HeaderChainConfig {
-    HeaderChainConfig { policy: SealPolicy::All, seals: Arc::new(ToySeal::default()), clock: clock() }
+    HeaderChainConfig::new(SealPolicy::All, Arc::new(ToySeal::default()), clock())
 }
 
 pub(crate) fn open_chain() -> Arc<HeaderChain> {

@@ -299,7 +299,7 @@ impl Fixture {
         let root = state(&mut memory);
         let spec = Arc::new(toy_spec(0));
         let clock: Clock = Arc::new(|| 1_600_000_000);
-        let chain_config = HeaderChainConfig { policy: SealPolicy::All, seals: Arc::new(ToySeal::default()), clock };
+        let chain_config = HeaderChainConfig::new(SealPolicy::All, Arc::new(ToySeal::default()), clock);
         let chain = HeaderChain::open(spec.clone(), Arc::new(MemoryStore::new()), chain_config).unwrap();
         let miner = ToyMiner::new((*spec).clone());
         let uncle = miner.for_beneficiary(Address::repeat_byte(9)).header(&spec.genesis);

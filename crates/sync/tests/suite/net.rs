@@ -239,7 +239,7 @@ impl Node {
     pub(crate) async fn start(network: &Network, setup: Setup, peers: &[&Serving]) -> Self {
         let Setup { number, spec, store, policy, sink } = setup;
         let clock: rushlight_chain::Clock = Arc::new(|| UNIX);
-        let config = HeaderChainConfig { policy, seals: Arc::new(ToySeal::default()), clock: clock.clone() };
+        let config = HeaderChainConfig::new(policy, Arc::new(ToySeal::default()), clock.clone());
         let chain = Arc::new(HeaderChain::open(spec, store, config).unwrap());
         let set = PeerSet::new();
         let (events_in, events) = mpsc::channel(256);

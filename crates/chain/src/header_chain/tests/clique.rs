@@ -33,7 +33,7 @@ fn spec(signers: &[u8]) -> Arc<ChainSpec> {
 fn open(spec: &Arc<ChainSpec>, store: &Arc<dyn Store>) -> HeaderChain {
     let clock: Clock = Arc::new(|| u64::from(u32::MAX));
     // The policy is for ethash; clique's seals are all checked.
-    let config = HeaderChainConfig { policy: SealPolicy::Sampled, seals: Arc::new(ToySeal::default()), clock };
+    let config = HeaderChainConfig::new(SealPolicy::Sampled, Arc::new(ToySeal::default()), clock);
     HeaderChain::open(spec.clone(), store.clone(), config).unwrap()
 }
 

@@ -110,7 +110,7 @@ fn open(
 ) -> Result<HeaderChain, ChainError> {
     let now = now.clone();
     let clock: Clock = Arc::new(move || now.load(Ordering::Relaxed));
-    let config = HeaderChainConfig { policy, seals: seals.clone(), clock };
+    let config = HeaderChainConfig::new(policy, seals.clone(), clock);
     open::open(Arc::new(toy_spec(0)), store.clone(), config, limits)
 }
 
