@@ -77,12 +77,12 @@ fn verify_sealed_by(
     if !proof_of_stake && !spec.is_extended_clique() {
         verify_before_shanghai(spec, header)?;
     }
-    fields::verify(spec, header, parent)?;
     match spec.consensus {
         _ if proof_of_stake => verify_proof_of_stake(header, parent)?,
         Consensus::Ethash => verify_ethash(spec, header, parent)?,
         Consensus::Clique { period, epoch } => clique::verify_fields(header, parent, period, epoch)?,
     }
+    fields::verify(spec, header, parent)?;
     verify_gas_limit(header.gas_limit, bound_parent_gas_limit(spec, header, parent))?;
     if header.gas_used > header.gas_limit {
         return Err(broken(Rule::GasUsed, Value::AtMost(header.gas_limit), Value::Number(header.gas_used)));
