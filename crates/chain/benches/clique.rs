@@ -86,7 +86,7 @@ fn extend(criterion: &mut Criterion) {
     for (name, policy) in [("extend, all", SealPolicy::All), ("extend and settle, sampled", SealPolicy::Sampled)] {
         let open = || {
             let clock = Arc::new(|| u64::from(u32::MAX));
-            let config = HeaderChainConfig { policy, seals: Arc::new(Ethash::new()), clock };
+            let config = HeaderChainConfig::new(policy, Arc::new(Ethash::new()), clock);
             HeaderChain::open(spec.clone(), Arc::new(MemoryStore::new()), config).expect("an empty store")
         };
         group.bench_function(name, |bencher| {
