@@ -2,6 +2,7 @@
 
 use std::{ffi::OsString, path::PathBuf};
 
+use alloy_primitives::B256;
 use clap::{Args, Parser, Subcommand, ValueEnum, error::ContextKind, error::ContextValue, error::ErrorKind};
 
 use crate::{
@@ -40,6 +41,10 @@ pub(crate) struct LightArgs {
     /// Which ethash seals are checked: every one, or the last 2,048 and at least 1 in 100 of the others.
     #[arg(long, value_enum, value_name = "WHICH", default_value_t = VerifySeals::Sampled)]
     pub(crate) verify_seals: VerifySeals,
+    /// Hash of the header to start from, as somebody you trust gave it: everything below is proved by hash links, without
+    /// seals. Needed where blocks carry no difficulty (proof of stake), where it stays the head. Kept in the data directory.
+    #[arg(long, value_name = "HASH")]
+    pub(crate) trusted_head: Option<B256>,
     #[command(flatten)]
     pub(crate) log: LogArgs,
 }
@@ -153,7 +158,7 @@ pub(crate) enum VerifySeals {
 
 /// Flags that geth and other clients have, or that Rushlight is to have, and what a run says to whoever gives one.
 /// A name that ends in a dot stands for all that begin with it.
-const NOT_YET: [&str; 34] = [
+const NOT_YET: [&str; 33] = [
     "--sepolia",
     "--holesky",
     "--hoodi",
@@ -162,7 +167,6 @@ const NOT_YET: [&str; 34] = [
     "--mordor",
     "--dev",
     "--dev.",
-    "--trusted-head",
     "--retain-headers",
     "--fakepow",
     "--config",
@@ -301,8 +305,7 @@ mod tests {
 
     #[test]
     fn flags_of_later_are_named() {
-        for flag in ["--sepolia", "--ws", "--ws.port=1", "--trusted-head", "--fakepow", "--config", "--http.corsdomain"]
-        {
+        for flag in ["--sepolia", "--ws", "--ws.port=1", "--fakepow", "--config", "--http.corsdomain"] {
             let name = flag.split('=').next().unwrap();
             assert_eq!(refusal(&format!("rushlight {flag} x")), format!("{name} is not supported yet"));
         }

@@ -123,6 +123,7 @@ impl Network {
             clock: system_clock(),
             network_id: None,
             info_config: chain.config,
+            trusted_head: None,
             server: server(folder, vec![full])?,
             verified: Default::default(),
             retriever: Default::default(),

@@ -37,6 +37,7 @@ pub(crate) fn run(args: &LightArgs, console: &Console) -> Result<(), Fatal> {
             clock: system_clock(),
             network_id: args.node.networkid,
             info_config: chain.config,
+            trusted_head: args.trusted_head,
             server,
             verified: Default::default(),
             retriever: Default::default(),

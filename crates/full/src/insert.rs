@@ -252,7 +252,8 @@ fn refuse_header(block: &Checked, error: HeaderRefusal) -> InsertError {
             Refusal::new(Rule::Header("parent hash"), expected, got).of(&block.header)
         }
         HeaderRefusal::UnknownParent { parent } => InsertError::UnknownParent { hash, number, parent },
-        HeaderRefusal::Unknown => InsertError::Chain(ChainError::Gone { hash }),
+        // A full peer trusts no head.
+        HeaderRefusal::Unknown | HeaderRefusal::Descending => InsertError::Chain(ChainError::Gone { hash }),
         HeaderRefusal::Store(error) => InsertError::Store(error),
     }
 }

@@ -22,7 +22,8 @@ impl Access {
 
 impl ChainAccess for Access {
     fn head(&self) -> Head {
-        self.chain.head()
+        // Others are not to follow what we cannot serve down to genesis.
+        self.chain.linked_head()
     }
 
     fn genesis_hash(&self) -> B256 {

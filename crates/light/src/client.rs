@@ -5,7 +5,7 @@ use std::sync::Arc;
 use alloy_eips::{BlockId, BlockNumberOrTag};
 use alloy_primitives::{Address, B256, Bytes, U256};
 use alloy_trie::TrieAccount;
-use rushlight_chain::{ChainSpec, Head, HeaderChain, SealedHeader};
+use rushlight_chain::{ChainSpec, Descent, Head, HeaderChain, SealedHeader};
 use rushlight_odr::Source;
 use rushlight_sync::{Progress, SyncStatus};
 use tokio::sync::watch;
@@ -93,13 +93,27 @@ impl LightClient {
         self.chain.head()
     }
 
+    /// Whether there is anything to answer from: with a trusted head, its header, and no reason to refuse it.
+    pub fn ready(&self) -> Result<(), ClientError> {
+        match self.chain.descent() {
+            Some(Descent::Failed(why)) => Err(ClientError::TrustedHeadRefused(why)),
+            Some(Descent::Wanted { hash, number: None, .. }) => Err(ClientError::TrustedHeadNotHeld(hash)),
+            _ => Ok(()),
+        }
+    }
+
     /// The header that `block` names now. Whatever is asked for next should be asked for by this header: then a
     /// reorganisation cannot mix two blocks in one answer.
     ///
-    /// `pending` is `latest`: a light node has no pending block. `safe` and `finalized` need a source that says what is.
+    /// `pending` is `latest`: a light node has no pending block. `safe` and `finalized` need a source that says what is:
+    /// a trusted head of a chain without difficulty is both.
     /// A hash may name a block beside the canonical chain unless it is required to be canonical (EIP-1898).
     pub async fn resolve(&self, block: impl Into<BlockId> + Send) -> Result<SealedHeader, ClientError> {
+        self.ready()?;
         match block.into() {
+            BlockId::Number(BlockNumberOrTag::Safe | BlockNumberOrTag::Finalized) if self.is_fixed() => {
+                Ok(self.chain.head().header)
+            }
             BlockId::Number(BlockNumberOrTag::Latest | BlockNumberOrTag::Pending) => Ok(self.chain.head().header),
             BlockId::Number(BlockNumberOrTag::Earliest) => Ok(self.spec().genesis.clone()),
             BlockId::Number(BlockNumberOrTag::Safe) => Err(ClientError::SafeNotFound),
@@ -116,6 +130,11 @@ impl LightClient {
                 Ok(header)
             }
         }
+    }
+
+    /// Whether the head is a trusted one that nothing can follow.
+    fn is_fixed(&self) -> bool {
+        self.chain.descent().is_some() && self.chain.head().header.difficulty.is_zero()
     }
 
     /// Total difficulty of a verified header, its own included.

@@ -25,6 +25,12 @@ pub enum ClientError {
     /// `finalized` without a source that says what is final.
     #[error("finalized block not found")]
     FinalizedNotFound,
+    /// The header of the trusted head has not come yet, so there is nothing to answer from.
+    #[error("the header of the trusted head {0} is not held yet: no peer has given it")]
+    TrustedHeadNotHeld(B256),
+    /// The trusted head is on no chain of ours; says why. Nothing is answered.
+    #[error("{0}")]
+    TrustedHeadRefused(String),
     /// Nobody can prove the answer; says what is missing, whom it asked and why that failed.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use alloy_primitives::{B256, U256};
 use rushlight_chain::{
     ChainError, ChainSpec, Clock, HeaderChain, HeaderChainConfig, SealCheck, SealPolicy,
     store::{Store, StoreError},
@@ -50,6 +51,9 @@ pub struct LightConfig {
     pub network_id: Option<u64>,
     /// The chain's configuration as `admin_nodeInfo` tells it (geth's `config`), where there is one.
     pub info_config: Option<serde_json::Value>,
+    /// The header to start from: the head as soon as it is held, and what is below it proved by hash links. Kept in the
+    /// store, so that it need not be given again.
+    pub trusted_head: Option<B256>,
     /// The server: key, name, addresses, peers, transport. The light node adds its protocol.
     pub server: ServerConfig,
     /// Bounds of the verified store.
@@ -69,6 +73,15 @@ pub enum StartError {
     /// The verified store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The chain has no difficulty to tell a better head from a worse one, and nobody said which head to trust.
+    #[error(
+        "genesis meets the terminal total difficulty {terminal}: blocks of this chain carry no difficulty, so nothing \
+         says which head is the best; give one with --trusted-head HASH"
+    )]
+    NoTrustedHead {
+        /// The terminal total difficulty.
+        terminal: U256,
+    },
     /// The server cannot start; names the port in use.
     #[error(transparent)]
     Server(#[from] rushlight_p2p::StartError),
@@ -92,12 +105,22 @@ pub struct LightNode {
 impl LightNode {
     /// Opens the chain, starts sync, and then the server, so that no session finds nobody to tell.
     pub async fn start(config: LightConfig) -> Result<Self, StartError> {
-        let LightConfig { spec, store, policy, seals, clock, network_id, info_config, .. } = config;
+        let LightConfig { spec, store, policy, seals, clock, network_id, info_config, trusted_head, .. } = config;
         let chain_config = HeaderChainConfig::new(policy, seals, clock.clone());
         let opening = (spec.clone(), store.clone(), config.verified);
         let opened = tokio::task::spawn_blocking(move || {
             let (spec, store, verified) = opening;
             let chain = HeaderChain::open(spec, store.clone(), chain_config)?;
+            if let Some(head) = trusted_head {
+                chain.trust(head)?;
+            }
+            let spec = chain.spec();
+            if let Some(terminal) = spec.forks.terminal_total_difficulty()
+                && spec.genesis.difficulty >= terminal
+                && chain.trusted_head().is_none()
+            {
+                return Err(StartError::NoTrustedHead { terminal });
+            }
             Ok::<_, StartError>((chain, VerifiedStore::open(store, verified)?))
         });
         let (chain, verified) = opened.await.map_err(|_| StartError::Interrupted)??;

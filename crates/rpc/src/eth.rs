@@ -61,6 +61,7 @@ async fn chain_id(params: Params<'static>, api: Arc<Api>) -> Answer<U64> {
 
 async fn block_number(params: Params<'static>, api: Arc<Api>) -> Answer<U64> {
     nothing(&params)?;
+    api.client.ready().map_err(from_client)?;
     Ok(U64::from(api.client.head().header.number))
 }
 

@@ -5,7 +5,7 @@ mod headers;
 use std::sync::Arc;
 
 use alloy_primitives::{B256, Bytes, U256};
-use rushlight_chain::{ChainSpec, Extended, Head, Known, block::RawBlock};
+use rushlight_chain::{ChainSpec, Descent, Extended, Head, Known, block::RawBlock};
 
 pub use headers::HeaderSink;
 
@@ -107,6 +107,17 @@ pub trait ChainSink: Send + Sync + 'static {
     /// Where a sync that a restart broke off began, and how far it has come (numbers), while it is not settled.
     fn resumed(&self) -> Option<(u64, u64)> {
         None
+    }
+
+    /// How far the way down from a trusted head has come, where there is one. Quick.
+    fn descent(&self) -> Option<Descent> {
+        None
+    }
+
+    /// Takes headers below the trusted head, youngest first; without any, sums some total difficulties. Blocking. What
+    /// becomes of it is told by [`descent`](Self::descent).
+    fn descend(&self, _items: Vec<Item>) -> Result<(), Refused> {
+        Ok(())
     }
 
     /// Takes a linked run whose first item's parent is known. Blocking. Where one is refused, those before it are taken.

@@ -45,7 +45,7 @@ impl Change<'_> {
     }
 
     /// Shortens the trunk to end at `fork`. Gives the runs cut off, in ascending order.
-    fn cut_trunk(&mut self, fork: u64) -> Vec<Run> {
+    pub(super) fn cut_trunk(&mut self, fork: u64) -> Vec<Run> {
         let mut removed = Vec::new();
         while let Some(run) = self.state.trunk.last_mut() {
             if run.last <= fork {

@@ -30,6 +30,9 @@ pub enum Refusal {
     /// The header itself is unknown, so there is nothing to settle. Its stretch may have been dropped before.
     #[error("unknown header")]
     Unknown,
+    /// The chain has a trusted head that is not linked to genesis yet, and grows when it is.
+    #[error("the trusted head is not linked to genesis yet")]
+    Descending,
     /// It breaks a rule.
     #[error(transparent)]
     Header(#[from] HeaderError),

@@ -22,6 +22,9 @@
 //! complete, and [`HeaderChain::settle`] checks the last 2,048 of the chain. One bad seal drops the provisional
 //! stretch whole. A single header that follows an accepted one is among the last 2,048 and is checked at once.
 //!
+//! **A trusted head** is the head without seals and total difficulty; see [`descent`](HeaderChain::descent). Until it is
+//! linked to genesis the trunk has a gap, nothing is taken by [`HeaderChain::extend`], and its head's total difficulty is 0.
+//!
 //! **Crashes.** Every change is one atomic batch of the store, so that head, index, total difficulty and the record
 //! of checked seals agree at any moment at which the process can end. Nothing needs to be synced to disk: a machine
 //! that loses power loses at most the latest batches, and with them their records.
@@ -30,6 +33,7 @@ mod adopt;
 mod bounds;
 mod change;
 mod commit;
+mod descent;
 mod error;
 mod open;
 mod prepare;
@@ -49,6 +53,7 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use lru::LruCache;
 use tokio::sync::broadcast;
 
+pub use descent::{Descent, DescentError};
 pub use error::{ChainError, ExtendError, Refusal, SettleError};
 pub use prepare::Prepared;
 pub use types::{
@@ -193,14 +198,15 @@ impl HeaderChain {
         self.header(&self.canonical_hash(number)?)
     }
 
-    /// Total difficulty of an accepted header, its own included.
+    /// Total difficulty of an accepted header, its own included; `None` too where it is not summed yet below a trusted
+    /// head.
     pub fn td(&self, hash: &B256) -> Option<U256> {
-        self.accepted(hash).map(|entry| entry.td)
+        self.accepted(hash).filter(|entry| self.state().is_summed(entry.header.number)).map(|entry| entry.td)
     }
 
     /// Total difficulty of a header that is accepted or provisional, its own included.
     pub fn any_td(&self, hash: &B256) -> Option<U256> {
-        self.lookup(hash).map(|(entry, _)| entry.td)
+        self.lookup(hash).filter(|(entry, _)| self.state().is_summed(entry.header.number)).map(|(entry, _)| entry.td)
     }
 
     /// Whether `hash` is on the canonical chain.

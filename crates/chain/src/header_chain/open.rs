@@ -88,7 +88,10 @@ fn look_over(view: &View<'_>, store: &dyn Store) -> Result<(), StoreError> {
     let head = &view.state.head;
     let mut expected = head.header.hash();
     let mut number = head.header.number;
-    let last = number.saturating_sub(LOOK_OVER);
+    // What a trusted head stands on may end in a gap, or in another genesis.
+    let refused = view.state.trusted.as_ref().is_some_and(|trusted| !trusted.fault.is_empty());
+    let unlinked = view.state.gap().map_or(u64::from(refused), |gap| view.state.trunk[gap].first);
+    let last = number.saturating_sub(LOOK_OVER).max(unlinked);
     loop {
         let damaged = |what: &str| StoreError::Damaged { what: format!("block {number} ({expected}): {what}") };
         if view.canonical(number)? != Some(expected) {

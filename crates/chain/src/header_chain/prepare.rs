@@ -6,7 +6,7 @@ use alloy_primitives::{B256, Bytes, U256, keccak256};
 use rayon::prelude::*;
 
 use super::view::Entry;
-use super::{ExtendError, HeaderChain, Known, ProofOfStake, Refusal, SealPolicy, snapshots};
+use super::{Descent, ExtendError, HeaderChain, Known, ProofOfStake, Refusal, SealPolicy, snapshots};
 use crate::clique::{Snapshot, recover_signers};
 use crate::header::{self, SealedHeader};
 use crate::rules::{HeaderError, verify_header};
@@ -53,6 +53,9 @@ pub(super) fn prepare(chain: &HeaderChain, raw: &[Bytes]) -> Result<Prepared, Ex
     let mut prepared = Prepared { headers, raw: raw.to_vec(), sealed: true, seals_checked: 0, snapshots: Vec::new() };
     let start = known_prefix(chain, &prepared.headers)?;
     let Some(first) = prepared.headers.get(start) else { return Ok(prepared) };
+    if chain.descent().is_some_and(|descent| !matches!(descent, Descent::Linked { .. })) {
+        return Err(refuse(start, first, Refusal::Descending));
+    }
     let (parent, known) = find_parent(chain, start, first)?;
 
     let now = (chain.config.clock)();

@@ -4,12 +4,14 @@ use alloy_primitives::{B256, U256};
 use alloy_rlp::{Decodable, Encodable, RlpDecodable, RlpDecodableWrapper, RlpEncodable, RlpEncodableWrapper};
 
 use super::Head;
+use super::descent::Trusted;
 use crate::store::{Batch, Column, Store, StoreError};
 
 const HEAD_KEY: &[u8] = b"head";
 const TRUNK_KEY: &[u8] = b"trunk";
 const BRANCHES_KEY: &[u8] = b"branches";
 const GARBAGE_KEY: &[u8] = b"garbage";
+const TRUSTED_KEY: &[u8] = b"trusted";
 
 /// Spans that [`Spans`] remembers. One is added by each long sync; of more, the lowest is forgotten, and would be
 /// checked again if a chain ever forked off there.
@@ -113,7 +115,8 @@ pub(super) struct Branch {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct State {
     pub(super) head: Head,
-    /// The canonical chain: runs that follow each other from 0 to the head.
+    /// The canonical chain: runs that follow each other from 0 to the head, but for the gaps below a trusted head that is
+    /// not linked yet.
     pub(super) trunk: Vec<Run>,
     /// Numbers of the trunk whose seals are checked, without those drawn.
     pub(super) sealed: Spans,
@@ -124,6 +127,8 @@ pub(super) struct State {
     pub(super) garbage: Vec<Run>,
     pub(super) next_id: u64,
     pub(super) ticks: u64,
+    /// The head that the operator trusts.
+    pub(super) trusted: Option<Trusted>,
 }
 
 #[derive(RlpEncodable, RlpDecodable)]
@@ -149,6 +154,7 @@ impl State {
             garbage: Vec::new(),
             next_id: 1,
             ticks: 0,
+            trusted: None,
         }
     }
 
@@ -166,7 +172,13 @@ impl State {
         let raw = store.get(Column::Meta, TRUNK_KEY)?.ok_or_else(|| damaged("there is no trunk"))?;
         let mut trunk: Vec<Run> = decode("trunk", &raw)?;
         trunk.last_mut().ok_or_else(|| damaged("the trunk is empty"))?.last = head.header.number;
-        let joined = trunk.windows(2).all(|pair| pair[0].last.checked_add(1) == Some(pair[1].first));
+        let trusted: Option<Trusted> =
+            store.get(Column::Meta, TRUSTED_KEY)?.map(|raw| decode("trusted head", &raw)).transpose()?;
+        let gaps = trusted.as_ref().is_some_and(|trusted| trusted.summed_to != u64::MAX);
+        let joined = trunk.windows(2).all(|pair| {
+            let next = pair[0].last.checked_add(1);
+            next == Some(pair[1].first) || (gaps && next.is_some_and(|next| next < pair[1].first))
+        });
         if trunk[0].first != 0 || !joined || trunk.iter().any(|run| run.first > run.last) {
             return Err(damaged("the trunk has gaps"));
         }
@@ -186,6 +198,7 @@ impl State {
             garbage,
             next_id: record.next_id,
             ticks: record.ticks,
+            trusted,
         })
     }
 
@@ -213,6 +226,11 @@ impl State {
         }
         if old.is_none_or(|old| old.branches != self.branches) {
             batch.put(Column::Meta, BRANCHES_KEY, encode_list(&self.branches));
+        }
+        if let Some(trusted) = &self.trusted
+            && old.is_none_or(|old| old.trusted != self.trusted)
+        {
+            batch.put(Column::Meta, TRUSTED_KEY, alloy_rlp::encode(trusted));
         }
         if old.is_none_or(|old| old.garbage != self.garbage) {
             batch.put(Column::Meta, GARBAGE_KEY, encode_list(&self.garbage));

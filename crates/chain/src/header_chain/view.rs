@@ -128,6 +128,9 @@ impl<'a> View<'a> {
             if hashes.len() >= max {
                 break;
             }
+            if piece.run.last < next {
+                break; // A gap: so far the way down from a trusted head has come.
+            }
             // The first piece may hold nothing but the header itself.
             let Some(above) = next.checked_sub(piece.run.first) else { continue };
             let count = usize::try_from(above).unwrap_or(usize::MAX).saturating_add(1).min(max - hashes.len());

@@ -173,6 +173,7 @@ async fn light_node(network: &Network, store: Arc<dyn Store>, peers: &[&FullPeer
         clock: clock(),
         network_id: None,
         info_config: None,
+        trusted_head: None,
         server,
         verified: VerifiedStoreConfig::default(),
         retriever: RetrieverConfig::default(),

@@ -20,6 +20,8 @@ pub(super) enum Job {
     Run(Run),
     Direct(Direct),
     Settle(Settle),
+    /// So many headers below a trusted head.
+    Descend(u64),
 }
 
 /// A linked run of one path.

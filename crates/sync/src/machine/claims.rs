@@ -26,12 +26,19 @@ impl Machine {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         peer.phase = Phase::Refuted;
         peer.flying = 0;
-        let pool = &mut self.pool;
+        let (pool, way) = (&mut self.pool, &mut self.way);
         self.requests.retain(|id, request| {
             if request.peer == key
                 && let Purpose::Items(Batch { asked, .. }) = &request.purpose
             {
                 asked.iter().for_each(|hash| pool.unmark(hash, *id));
+            }
+            if request.peer == key {
+                match &request.purpose {
+                    Purpose::Hints { .. } => way.forget_asking(*id),
+                    Purpose::Below(asked) => way.unmark(asked, *id),
+                    _ => {}
+                }
             }
             request.peer != key
         });

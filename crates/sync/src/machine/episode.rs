@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use rushlight_chain::Descent;
+
 use super::{path::Stage, *};
 use crate::Progress;
 
@@ -64,6 +66,9 @@ pub struct Summary {
 impl Machine {
     /// How far it has come; `None` when no higher chain is being followed.
     pub fn progress(&self, view: &dyn View) -> Option<Progress> {
+        if !Self::heeds_claims(view) {
+            return self.progress_down(view);
+        }
         let head = view.head();
         let heaviest = (self.paths.values())
             .filter(|path| path.td > head.td && path.walked().is_none())
@@ -85,6 +90,17 @@ impl Machine {
             None => view.resumed().map_or(head.header.number, |(start, _)| start),
         };
         Some(Progress { starting: starting.min(current), current, highest: highest.max(current) })
+    }
+
+    /// How far the way down from a trusted head has come: headers held, of those up to the head.
+    fn progress_down(&self, view: &dyn View) -> Option<Progress> {
+        let (current, highest) = match view.descent()? {
+            Descent::Wanted { held, highest, .. } => (held.min(highest), highest),
+            Descent::Summing { highest } => (highest, highest),
+            Descent::Linked { .. } | Descent::Failed(_) => return None,
+        };
+        let starting = self.episode.as_ref().map_or(current, |episode| episode.starting.min(current));
+        Some(Progress { starting, current, highest })
     }
 
     /// Hashes walked and claimed length of the longest open walk, while nothing is linked.
@@ -114,10 +130,16 @@ impl Machine {
 
     /// Opens and closes the episode, and reports on it.
     pub(super) fn track(&mut self, now: Now, view: &dyn View) {
-        let busy = self.paths.values().any(|path| matches!(path.stage, Stage::Linked(_) | Stage::Settling));
+        let down = !Self::heeds_claims(view);
+        let held = self.progress_down(view).filter(|progress| down && progress.highest > 0);
+        let busy =
+            held.is_some() || self.paths.values().any(|path| matches!(path.stage, Stage::Linked(_) | Stage::Settling));
         match &mut self.episode {
             None if busy => {
-                let starting = view.resumed().map_or(view.head().header.number, |(start, _)| start);
+                let starting = match held {
+                    Some(progress) => progress.current,
+                    None => view.resumed().map_or(view.head().header.number, |(start, _)| start),
+                };
                 self.episode = Some(Episode {
                     began: now.elapsed,
                     starting,
@@ -131,7 +153,7 @@ impl Machine {
                 self.actions.extend(summary.map(|summary| Action::Report(Report::Started(summary))));
             }
             None => {}
-            Some(_) if !busy && !matches!(self.job, Some(Job::Run(_) | Job::Settle(_))) => {
+            Some(_) if !busy && !matches!(self.job, Some(Job::Run(_) | Job::Settle(_) | Job::Descend(_))) => {
                 let summary = self.summary(now, view);
                 self.episode = None;
                 self.actions.extend(summary.map(|summary| Action::Report(Report::Finished(summary))));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alloy_primitives::{B256, U256};
-use rushlight_chain::{Extended, Head, Known, RawBlock};
+use rushlight_chain::{Descent, Extended, Head, Known, RawBlock};
 
 use super::{ClaimRule, Summary};
 use crate::{ChainSink, Item, Refused, Stopped, Want};
@@ -36,6 +36,10 @@ pub trait View {
     fn td(&self, hash: &B256) -> Option<U256>;
     /// Start and current number of a sync that was broken off.
     fn resumed(&self) -> Option<(u64, u64)>;
+    /// How far the way down from a trusted head has come, where there is one.
+    fn descent(&self) -> Option<Descent> {
+        None
+    }
 
     /// Whether a hash is held, settled or not.
     fn is_known(&self, hash: &B256) -> bool {
@@ -55,6 +59,9 @@ impl View for Arc<dyn ChainSink> {
     }
     fn resumed(&self) -> Option<(u64, u64)> {
         self.as_ref().resumed()
+    }
+    fn descent(&self) -> Option<Descent> {
+        self.as_ref().descent()
     }
 }
 
@@ -95,6 +102,8 @@ pub enum Event {
     Extended(Result<Extended, Refused>),
     /// [`Action::Settle`] came to its end.
     Settled(Result<Extended, Refused>),
+    /// [`Action::Descend`] came to its end.
+    Descended(Result<(), Refused>),
     /// Time has passed.
     Tick,
 }
@@ -137,6 +146,8 @@ pub enum Action {
     Extend(Vec<Item>),
     /// Let the sink adopt the chain up to this hash.
     Settle(B256),
+    /// Give the sink headers below its trusted head, youngest first; without any, it is to sum total difficulties.
+    Descend(Vec<Item>),
     /// Take score from a session.
     Penalise {
         /// The session.
@@ -208,6 +219,8 @@ pub enum Report {
     Finished(Summary),
     /// This version cannot follow the chain further.
     Stopped(Stopped),
+    /// The trusted head cannot be followed: why.
+    Distrusted(String),
     /// A session's claim is not followed for now.
     SetAside {
         /// The session.

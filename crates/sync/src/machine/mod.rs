@@ -11,6 +11,7 @@
 //! fetch     spreads the pool over the sessions, takes headers and blocks in
 //! adopt     gives complete runs to the sink, and draws conclusions from what it says
 //! news      new blocks
+//! descent   the way down from a trusted head, in place of claims
 //! episode   how far it has come, how fast
 //! ```
 //!
@@ -25,6 +26,7 @@
 mod adopt;
 mod claim;
 mod claims;
+mod descent;
 mod episode;
 mod events;
 mod fetch;
@@ -52,6 +54,7 @@ pub use events::{Action, Answer, Ask, Event, Failure, MachineConfig, Now, Offenc
 
 use crate::{Item, Refused, Stopped, Want};
 use adopt::{Job, Settle};
+use descent::Way;
 use episode::Episode;
 use fetch::Batch;
 use limits::*;
@@ -78,6 +81,10 @@ enum Purpose {
     Probe { path: PathId, hash: B256, number: u64 },
     /// Headers or blocks, marked in the pool.
     Items(Batch),
+    /// Hints at what stands below a trusted head.
+    Hints { from: B256 },
+    /// Headers below a trusted head.
+    Below(Vec<B256>),
 }
 
 #[derive(Debug)]
@@ -113,6 +120,7 @@ pub struct Machine {
     stopped: Option<Stopped>,
     episode: Option<Episode>,
     seals_checked: u64,
+    way: Way,
     actions: Vec<Action>,
 }
 
@@ -144,6 +152,7 @@ impl Machine {
             stopped: None,
             episode: None,
             seals_checked: 0,
+            way: Way::default(),
             actions: Vec::new(),
         }
     }
@@ -157,7 +166,13 @@ impl Machine {
             Event::Answered { id, answer } => self.answered(id, answer, now, view),
             Event::Extended(result) => self.extended(result, now, view),
             Event::Settled(result) => self.settled(result, now, view),
+            Event::Descended(result) => self.descended(result, now),
             Event::Tick => self.tick(now),
+        }
+        self.go_down(now, view);
+        if !Self::heeds_claims(view) {
+            self.track(now, view);
+            return std::mem::take(&mut self.actions);
         }
         // One decision may make room for another (a refuted path frees a place); each pass ends at least one thing.
         self.evaluate_claims(now, view);
@@ -172,6 +187,9 @@ impl Machine {
 
     /// Whether there is anything to do, so that ticks are due.
     pub fn is_active(&self, view: &dyn View) -> bool {
+        if !Self::heeds_claims(view) {
+            return self.job.is_some() || view.descent().is_some_and(|descent| descent.is_under_way());
+        }
         let head = view.head().td;
         self.job.is_some()
             || self.peers.values().any(|peer| peer.td > head && !matches!(peer.phase, Phase::Refuted | Phase::Beyond))
@@ -179,6 +197,9 @@ impl Machine {
 
     /// No session has a higher claim that is still being followed, and nothing unsupported stands in the way.
     pub fn is_synced(&self, view: &dyn View) -> bool {
+        if !Self::heeds_claims(view) {
+            return matches!(view.descent(), Some(rushlight_chain::Descent::Linked { .. }));
+        }
         let head = view.head().td;
         self.stopped.is_none() && !self.peers.values().any(|peer| peer.td > head && peer.is_followed())
     }
@@ -216,7 +237,7 @@ impl Machine {
         let Some(Request { peer: key, purpose, sent }) = self.requests.remove(&id) else { return };
         let Some(peer) = self.peers.get_mut(&key) else { return };
         let took = now.elapsed.saturating_sub(sent);
-        if matches!(purpose, Purpose::Items(_)) {
+        if matches!(purpose, Purpose::Items(_) | Purpose::Below(_)) {
             peer.flying = peer.flying.saturating_sub(1);
         }
         match &answer {
@@ -238,6 +259,8 @@ impl Machine {
             Purpose::Hashes { path, from } => self.hashes(key, path, from, hashes(answer), now, view),
             Purpose::Probe { path, hash, number } => self.probed(path, hash, number, items(answer), now),
             Purpose::Items(batch) => self.items(key, id, batch, items(answer), took, now),
+            Purpose::Hints { from } => self.hinted(key, id, from, hashes(answer)),
+            Purpose::Below(asked) => self.below(key, id, asked, items(answer), took),
         }
         if gone {
             self.forsake(key);

@@ -23,6 +23,13 @@ impl Machine {
     /// A session announces a block.
     pub(super) fn new_block(&mut self, key: PeerKey, item: Item, td: U256, now: Now, view: &dyn View) {
         let hash = item.hash();
+        if !Self::heeds_claims(view) {
+            // Where blocks carry difficulty its claim is looked at once the trusted head is linked; elsewhere it is none.
+            if !view.head().header.difficulty.is_zero() {
+                self.claim(key, td, hash, None);
+            }
+            return;
+        }
         let top = match Top::read(item.header()) {
             Ok(top) => top,
             Err(error) => return self.penalise(key, Offence::BadBlock, error.to_string()),

@@ -49,6 +49,8 @@ pub(super) struct Peer {
     pub(super) impatient: bool,
     /// Told to go; its end has not come through yet.
     pub(super) gone: bool,
+    /// Gave false hints at what stands below a trusted head.
+    pub(super) misled: bool,
     lacks: LruCache<B256, ()>,
     lacks_since: Duration,
     /// Paths of which it gave nothing: how often in a row, and until when it is not asked again. It has one entry for
@@ -70,6 +72,7 @@ impl Peer {
             rest_until: Duration::ZERO,
             impatient: false,
             gone: false,
+            misled: false,
             lacks: LruCache::unbounded(),
             lacks_since: now,
             avoids: BTreeMap::new(),

@@ -47,6 +47,7 @@ pub(super) fn write(report: &Report, want: Want, head: &Head, peer: Option<PeerI
                 stopped.reason
             );
         }
+        Report::Distrusted(why) => error!("nothing is answered any more: {why}"),
         Report::SetAside { why, .. } => match peer {
             Some(peer) => warn!(%peer, why, "a peer's claim is not followed for now"),
             None => warn!(why, "the claim of a peer that has left is not followed"),

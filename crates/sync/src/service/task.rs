@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
-use rushlight_chain::{Clock, Extended, RawBlock};
+use rushlight_chain::{Clock, RawBlock};
 use rushlight_eth::{RequestError, Session, SessionEvent};
 use rushlight_odr::{PeerSet, Penalty};
 use rushlight_p2p::{DisconnectReason, PeerId};
@@ -228,6 +228,11 @@ impl Task {
                 let sink = self.sink.clone();
                 self.start(tip, Event::Settled, move || sink.settle(&tip));
             }
+            Action::Descend(items) => {
+                let sink = self.sink.clone();
+                let first = items.first().map(Item::hash).unwrap_or_default();
+                self.start(first, Event::Descended, move || sink.descend(items));
+            }
             Action::Penalise { peer, offence, why } => {
                 if let Some(session) = self.sessions.get(&peer) {
                     self.peers.penalise(&session.id(), penalty(offence), &why);
@@ -251,11 +256,11 @@ impl Task {
     }
 
     /// Has the sink do something off the async threads. The machine asks for one thing at a time.
-    fn start(
+    fn start<T: Send + 'static>(
         &mut self,
         hash: alloy_primitives::B256,
-        event: fn(Result<Extended, Refused>) -> Event,
-        work: impl FnOnce() -> Result<Extended, Refused> + Send + 'static,
+        event: fn(Result<T, Refused>) -> Event,
+        work: impl FnOnce() -> Result<T, Refused> + Send + 'static,
     ) {
         let blocking = tokio::task::spawn_blocking(work);
         self.job = Some(tokio::spawn(async move {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use alloy_primitives::{B256, Bytes, U256};
-use rushlight_chain::{ChainSpec, Extended, Head, HeaderChain, Known, Refusal};
+use rushlight_chain::{ChainSpec, Descent, DescentError, Extended, Head, HeaderChain, Known, Refusal};
 
 use crate::{ChainSink, Fault, Item, Refused, Want};
 
@@ -36,6 +36,20 @@ impl ChainSink for HeaderSink {
         self.0.provisional().map(|progress| (progress.start, progress.current))
     }
 
+    fn descent(&self) -> Option<Descent> {
+        self.0.descent()
+    }
+
+    fn descend(&self, items: Vec<Item>) -> Result<(), Refused> {
+        let headers: Vec<Bytes> = items.iter().map(|item| item.header().clone()).collect();
+        let hash = items.first().map(Item::hash).unwrap_or_default();
+        let refused = |error: DescentError| {
+            let fault = if matches!(error, DescentError::Store(_)) { Fault::Local } else { Fault::Unlinked };
+            Refused { hash, number: 0, reason: error.to_string(), fault }
+        };
+        self.0.descend(&headers).map(|_| ()).map_err(refused)
+    }
+
     fn extend(&self, items: Vec<Item>) -> Result<Extended, Refused> {
         let headers: Vec<Bytes> = items.iter().map(|item| item.header().clone()).collect();
         self.0.extend(&headers).map_err(|error| {
@@ -61,7 +75,7 @@ impl ChainSink for HeaderSink {
 fn refused(hash: B256, number: u64, error: &Refusal) -> Refused {
     let fault = match error {
         Refusal::Store(_) => Fault::Local,
-        Refusal::UnknownParent { .. } | Refusal::Unknown => Fault::Unlinked,
+        Refusal::UnknownParent { .. } | Refusal::Unknown | Refusal::Descending => Fault::Unlinked,
         error if error.is_not_supported() => Fault::NotSupported,
         Refusal::Decode(_) | Refusal::NotLinked { .. } | Refusal::Header(_) | Refusal::Seal(_) => Fault::Chain,
     };

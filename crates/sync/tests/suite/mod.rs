@@ -5,3 +5,4 @@ mod liars;
 mod logs;
 mod net;
 mod restart;
+mod trusted;

@@ -193,7 +193,7 @@ struct Own(Arc<HeaderChain>);
 
 impl ChainAccess for Own {
     fn head(&self) -> Head {
-        self.0.head()
+        self.0.linked_head()
     }
     fn genesis_hash(&self) -> alloy_primitives::B256 {
         self.0.genesis_hash()
@@ -218,6 +218,7 @@ pub(crate) struct Setup {
     pub(crate) spec: Arc<ChainSpec>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) policy: SealPolicy,
+    pub(crate) trusted: Option<alloy_primitives::B256>,
     /// Makes a sink of the chain of headers.
     pub(crate) sink: fn(Arc<HeaderChain>) -> Arc<dyn ChainSink>,
 }
@@ -230,6 +231,7 @@ impl Default for Setup {
             spec: SPEC.clone(),
             store,
             policy: SealPolicy::All,
+            trusted: None,
             sink: |chain| Arc::new(HeaderSink(chain)),
         }
     }
@@ -237,10 +239,11 @@ impl Default for Setup {
 
 impl Node {
     pub(crate) async fn start(network: &Network, setup: Setup, peers: &[&Serving]) -> Self {
-        let Setup { number, spec, store, policy, sink } = setup;
+        let Setup { number, spec, store, policy, trusted, sink } = setup;
         let clock: rushlight_chain::Clock = Arc::new(|| UNIX);
         let config = HeaderChainConfig::new(policy, Arc::new(ToySeal::default()), clock.clone());
         let chain = Arc::new(HeaderChain::open(spec, store, config).unwrap());
+        trusted.into_iter().for_each(|head| chain.trust(head).unwrap());
         let set = PeerSet::new();
         let (events_in, events) = mpsc::channel(256);
         let sync =

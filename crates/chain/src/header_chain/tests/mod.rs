@@ -2,6 +2,7 @@
 
 mod clique;
 mod crash;
+mod descent;
 mod growth;
 mod hostile;
 mod model;

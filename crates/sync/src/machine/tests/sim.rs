@@ -231,6 +231,7 @@ impl Sim {
                     self.at(self.now + Duration::from_secs(5), Happening::Join(index));
                 }
             }
+            Action::Descend(_) => panic!("no head is trusted"),
             Action::Announce { .. } => panic!("a light node announces nothing"),
             Action::Report(report) => self.reports.push(report),
         }
@@ -262,6 +263,7 @@ impl Sim {
                 }
                 Purpose::Hashes { .. } => counts[1] += 1,
                 Purpose::Check(_) | Purpose::Probe { .. } => counts[2] += 1,
+                Purpose::Hints { .. } | Purpose::Below(_) => panic!("no head is trusted"),
             }
         }
         for (key, [items, hashes, checks]) in of_peer {
