@@ -9,6 +9,7 @@
 //! proxy     a TCP proxy that stops passing on after so many bytes
 //! liar      peers that lie, in this process
 //! over_full the same JSON-RPC over a full peer's store, in this process
+//! library   the light crate's example, run as it stands
 //! ```
 
 #![allow(clippy::unwrap_used)] // All of it is test code, which the lint does not see in helpers.
@@ -22,6 +23,7 @@ mod rpc;
 mod dev;
 mod interop;
 mod liars;
+mod library;
 mod mistakes;
 mod over_full;
 mod resume;

@@ -11,6 +11,9 @@
 //! The client reads headers from [`rushlight_chain::HeaderChain`] and everything else through [`rushlight_odr::Source`],
 //! so it runs as well over a full node's disk. A query names its block once: that is resolved to one header, and all of
 //! the query is read below that header's roots. A reorganisation meanwhile changes nothing about it.
+//!
+//! `examples/balance.rs` opens a node in another program, waits for its head and reads a balance; the project's tests
+//! run it against a full peer.
 
 mod access;
 mod block;

@@ -1,6 +1,7 @@
 //! The light node put together, and taken down in order.
 
 use std::{
+    hash::{BuildHasher, Hasher, RandomState},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -10,8 +11,9 @@ use std::{
 
 use alloy_primitives::{B256, U256};
 use rushlight_chain::{
-    ChainError, ChainSpec, Clock, HeaderChain, HeaderChainConfig, SealCheck, SealPolicy,
+    ChainError, ChainSpec, Clock, Ethash, HeaderChain, HeaderChainConfig, SealCheck, SealPolicy,
     store::{Store, StoreError},
+    system_clock,
 };
 use rushlight_eth::{EthConfig, EthProtocol};
 use rushlight_odr::{PeerSet, Retriever, RetrieverConfig, VerifiedStore, VerifiedStoreConfig};
@@ -62,6 +64,26 @@ pub struct LightConfig {
     pub retriever: RetrieverConfig,
     /// Seed of the choices that sync makes by chance.
     pub seed: u64,
+}
+
+impl LightConfig {
+    /// The defaults: all seals checked, the system's clock, network ids as they follow from the chain.
+    pub fn new(spec: Arc<ChainSpec>, store: Arc<dyn Store>, server: ServerConfig) -> Self {
+        Self {
+            spec,
+            store,
+            policy: SealPolicy::All,
+            seals: Arc::new(Ethash::new()),
+            clock: system_clock(),
+            network_id: None,
+            info_config: None,
+            server,
+            verified: VerifiedStoreConfig::default(),
+            retriever: RetrieverConfig::default(),
+            // Seeded by the operating system.
+            seed: RandomState::new().build_hasher().finish(),
+        }
+    }
 }
 
 /// Why a light node did not start.
