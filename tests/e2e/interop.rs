@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! tools       the foreign programs, built and started
+//! clients     of JSON-RPC: over WebSocket and IPC
 //! ethereumjs  its devp2p, as dialler and as listener
 //! proofs      eth_getProof, checked by go-ethereum's verifier
 //! ```
 
+mod clients;
 mod ethereumjs;
 mod proofs;
 mod tools;

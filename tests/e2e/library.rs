@@ -36,13 +36,3 @@ fn a_program_reads_balances_with_the_library() {
     assert_eq!(read(&genesis, &mut full, ACCOUNT), (0, U256::from(0x1234)));
     assert_eq!(read(&genesis, &mut full, ABSENT), (0, U256::ZERO));
 }
-
-#[test]
-fn the_example_follows_early_mainnet() {
-    let Some(chain) = mainnet::Mainnet::get() else { return };
-    let mut full = mainnet::Full::start();
-    let genesis = std::fs::read_to_string(mainnet::genesis().unwrap()).unwrap();
-    let account = mainnet::GENESIS_ACCOUNTS[0];
-    let (number, balance) = read(&genesis, &mut full.process, account);
-    assert_eq!((number, balance), (mainnet::HEAD, chain.genesis_balance(account)));
-}

@@ -90,7 +90,7 @@ fn era1() -> Option<PathBuf> {
     testdata::path("mainnet/mainnet-00000-5ec1ffb8.era1")
 }
 
-pub(crate) fn genesis() -> Option<PathBuf> {
+fn genesis() -> Option<PathBuf> {
     testdata::path("mainnet/genesis.json")
 }
 

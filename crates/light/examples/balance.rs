@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 type Failure = Box<dyn Error + Send + Sync>;
 
 /// The number of the head, and the account's balance there.
-pub async fn balance(genesis: &[u8], peer: Enode, address: Address) -> Result<(u64, U256), Failure> {
+pub(crate) async fn balance(genesis: &[u8], peer: Enode, address: Address) -> Result<(u64, U256), Failure> {
     // The chain, from a genesis file in geth's format; `ChainSpec::mainnet()` and its like are built in.
     let (spec, _) = ChainSpec::from_genesis(genesis)?;
 
