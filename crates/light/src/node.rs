@@ -77,6 +77,7 @@ impl LightConfig {
             clock: system_clock(),
             network_id: None,
             info_config: None,
+            trusted_head: None,
             server,
             verified: VerifiedStoreConfig::default(),
             retriever: RetrieverConfig::default(),
