@@ -28,9 +28,14 @@ impl Cache {
     /// Makes the cache of an epoch below [`super::MAX_EPOCHS`]: under half a second of one core for the first,
     /// a few seconds for mainnet's last.
     pub fn generate(epoch: u64) -> Cache {
+        Cache::generate_from(epoch, epoch)
+    }
+
+    /// The same with the sizes of one epoch and the seed of another, as Ethereum Classic has them (ECIP-1099).
+    pub(super) fn generate_from(epoch: u64, seed: u64) -> Cache {
         let count = cache_rows(epoch) as usize;
         let mut rows: Vec<Row> = Vec::with_capacity(count);
-        let mut row = keccak512(&seed_words(epoch));
+        let mut row = keccak512(&seed_words(seed));
         for _ in 0..count {
             rows.push(Row(to_words(&row)));
             row = keccak512(&row);

@@ -6,9 +6,10 @@ use rayon::prelude::*;
 
 use super::cache::Cache;
 use super::hashimoto::{Work, hashimoto_many, target};
-use super::params::{EPOCH_LENGTH, MAX_EPOCHS, epoch};
+use super::params::{CacheKey, Epochs, MAX_EPOCHS};
 use crate::SealedHeader;
 use crate::seal::{SealCheck, SealError, seal_hash};
+use crate::spec::ChainSpec;
 
 /// Caches kept at once: the epoch in use, and the one before it or, near its end, the one after. Mainnet's last one of
 /// proof of work has 80 MiB, so that a third is not worth its memory: a reorganisation across an epoch's beginning makes
@@ -28,12 +29,13 @@ const LANES: usize = 8;
 #[derive(Debug)]
 pub struct Ethash {
     shared: Arc<Shared>,
+    epochs: Epochs,
 }
 
 #[derive(Debug)]
 struct Shared {
     /// Most recently used last. The lock is held to look up and to insert, never while a cache is made.
-    slots: Mutex<Vec<(u64, Slot)>>,
+    slots: Mutex<Vec<(CacheKey, Slot)>>,
     limit: usize,
 }
 
@@ -51,23 +53,32 @@ impl Ethash {
         Ethash::with_caches(DEFAULT_CACHES)
     }
 
+    /// Keeps [`DEFAULT_CACHES`] caches, and counts epochs as this chain does.
+    pub fn for_chain(spec: &ChainSpec) -> Ethash {
+        let long_from = spec.forks.classic.map(|classic| classic.long_epochs);
+        Ethash { epochs: Epochs { long_from }, ..Ethash::new() }
+    }
+
     /// Keeps `limit` caches, at least one.
     pub fn with_caches(limit: usize) -> Ethash {
-        Ethash { shared: Arc::new(Shared { slots: Mutex::new(Vec::new()), limit: limit.max(1) }) }
+        Ethash {
+            shared: Arc::new(Shared { slots: Mutex::new(Vec::new()), limit: limit.max(1) }),
+            epochs: Epochs::default(),
+        }
     }
 
     /// The epochs whose caches are held or being made, the one used last at the end.
     pub fn epochs(&self) -> Vec<u64> {
-        self.shared.lock().iter().map(|(epoch, _)| *epoch).collect()
+        self.shared.lock().iter().map(|(key, _)| key.epoch).collect()
     }
 
     /// Checks the seals of headers of one epoch.
-    fn check_epoch(&self, epoch: u64, headers: &[SealedHeader]) -> Result<(), (usize, SealError)> {
-        if epoch >= MAX_EPOCHS {
-            return Err((0, SealError::Epoch { epoch, max: MAX_EPOCHS - 1 }));
+    fn check_epoch(&self, key: CacheKey, headers: &[SealedHeader]) -> Result<(), (usize, SealError)> {
+        if key.epoch >= MAX_EPOCHS {
+            return Err((0, SealError::Epoch { epoch: key.epoch, max: MAX_EPOCHS - 1 }));
         }
-        let slot = self.shared.slot(epoch);
-        let cache = slot.get_or_init(|| Cache::generate(epoch));
+        let slot = self.shared.slot(key);
+        let cache = slot.get_or_init(|| Cache::generate_from(key.epoch, key.seed));
         let bad = headers
             .par_chunks(LANES)
             .enumerate()
@@ -83,29 +94,32 @@ impl Ethash {
 impl SealCheck for Ethash {
     fn check(&self, headers: &[SealedHeader]) -> Result<(), (usize, SealError)> {
         let mut start = 0;
-        for run in headers.chunk_by(|a, b| epoch(a.number) == epoch(b.number)) {
-            self.check_epoch(epoch(run[0].number), run).map_err(|(index, error)| (start + index, error))?;
+        for run in headers.chunk_by(|a, b| self.epochs.key(a.number) == self.epochs.key(b.number)) {
+            self.check_epoch(self.epochs.key(run[0].number), run).map_err(|(index, error)| (start + index, error))?;
             start += run.len();
         }
-        if let Some(last) = headers.last()
-            && EPOCH_LENGTH - last.number % EPOCH_LENGTH <= PREPARE_AHEAD
-        {
-            self.prepare(last.number.saturating_add(EPOCH_LENGTH));
+        if let Some(last) = headers.last() {
+            let length = self.epochs.length(last.number);
+            let left = length - last.number % length;
+            if left <= PREPARE_AHEAD {
+                self.prepare(last.number.saturating_add(left));
+            }
         }
         Ok(())
     }
 
     fn prepare(&self, number: u64) {
-        let epoch = epoch(number);
+        let key = self.epochs.key(number);
+        let epoch = key.epoch;
         if epoch >= MAX_EPOCHS {
             return;
         }
-        let slot = self.shared.slot(epoch);
+        let slot = self.shared.slot(key);
         if slot.get().is_some() {
             return;
         }
         let spawned = std::thread::Builder::new().name(format!("ethash-cache-{epoch}")).spawn(move || {
-            slot.get_or_init(|| Cache::generate(epoch));
+            slot.get_or_init(|| Cache::generate_from(epoch, key.seed));
         });
         if let Err(error) = spawned {
             // Not made ahead, it is made when first needed.
@@ -115,20 +129,20 @@ impl SealCheck for Ethash {
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Vec<(u64, Slot)>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<(CacheKey, Slot)>> {
         // A panic elsewhere cannot leave the list half changed.
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The place of an epoch's cache, made or not. The one not used for longest gives way; those who still use it keep it.
-    fn slot(&self, epoch: u64) -> Slot {
+    fn slot(&self, key: CacheKey) -> Slot {
         let mut slots = self.lock();
-        let held = slots.iter().position(|(other, _)| *other == epoch).map(|place| slots.remove(place).1);
+        let held = slots.iter().position(|(other, _)| *other == key).map(|place| slots.remove(place).1);
         let slot = held.unwrap_or_default();
         if slots.len() >= self.limit {
             slots.remove(0);
         }
-        slots.push((epoch, slot.clone()));
+        slots.push((key, slot.clone()));
         slot
     }
 }
@@ -167,4 +181,25 @@ fn judge(header: &SealedHeader, work: Work) -> Result<(), SealError> {
         return Err(SealError::Work { target: target.into(), got: work.result.into() });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// ECIP-1099 by its own figures: epoch 390 of 30,000 blocks is followed by epoch 195 of 60,000, whose seed is that of
+    /// its first block; sizes fall to those of epoch 195.
+    #[test]
+    fn classic_has_long_epochs_from_thanos_on() {
+        let epochs = Ethash::for_chain(&ChainSpec::classic()).epochs;
+        let key = |epoch, seed| CacheKey { epoch, seed };
+        assert_eq!(epochs.key(0), key(0, 0));
+        assert_eq!(epochs.key(11_699_999), key(389, 389));
+        assert_eq!(epochs.key(11_700_000), key(195, 390));
+        assert_eq!(epochs.key(11_759_999), key(195, 390));
+        assert_eq!(epochs.key(11_760_000), key(196, 392));
+        let epochs = Ethash::for_chain(&ChainSpec::mordor()).epochs;
+        assert_eq!((epochs.key(2_519_999), epochs.key(2_520_000)), (key(83, 83), key(42, 84)));
+        assert_eq!(Ethash::for_chain(&ChainSpec::mainnet()).epochs.key(15_000_000), key(500, 500));
+    }
 }

@@ -19,6 +19,35 @@ pub fn epoch(number: u64) -> u64 {
     number / EPOCH_LENGTH
 }
 
+/// How a chain counts epochs. Ethereum Classic doubled their length at a block (ECIP-1099), so that their datasets shrank
+/// to half: sizes go by the epoch, seeds by blocks as ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Epochs {
+    /// The first block whose epoch has twice the length.
+    pub(super) long_from: Option<u64>,
+}
+
+/// Which cache a block's seal is made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct CacheKey {
+    /// Gives the sizes.
+    pub(super) epoch: u64,
+    /// Gives the seed: so many times hashed.
+    pub(super) seed: u64,
+}
+
+impl Epochs {
+    pub(super) fn length(self, number: u64) -> u64 {
+        if self.long_from.is_some_and(|from| number >= from) { 2 * EPOCH_LENGTH } else { EPOCH_LENGTH }
+    }
+
+    pub(super) fn key(self, number: u64) -> CacheKey {
+        let length = self.length(number);
+        let epoch = number / length;
+        CacheKey { epoch, seed: epoch.saturating_mul(length / EPOCH_LENGTH) }
+    }
+}
+
 /// Rows of an epoch's cache: the greatest prime below what its size gives. `epoch` is below [`MAX_EPOCHS`].
 pub fn cache_rows(epoch: u64) -> u32 {
     greatest_prime((CACHE_BYTES_AT_START + CACHE_BYTES_PER_EPOCH * epoch) / HASH_BYTES - 1)

@@ -4,6 +4,7 @@ mod clique;
 mod codec;
 mod era1;
 mod ethash;
+mod forks;
 mod genesis;
 mod mainnet;
 mod mutations;
