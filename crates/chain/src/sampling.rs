@@ -18,6 +18,18 @@ use crate::store::{Batch, Column, Store, StoreError};
 pub const WINDOW: u64 = 100;
 /// Headers at the end of a chain of which each is checked.
 pub const TAIL: u64 = 2048;
+/// Clique: the headers at the end of a chain that are checked with the recency rule, at least.
+pub const CLIQUE_TAIL: u64 = 1024;
+/// Clique: of more signers than so many every seal is checked as it arrives. The tail grows with the signers, and a
+/// stretch that is not settled keeps only so many headers.
+pub const MAX_SAMPLED_SIGNERS: usize = 1000;
+
+/// Clique: headers at the end of a chain of which each is checked: max(1,024, 2 × signers) by every rule, and before
+/// them as many as the recency rule looks back at.
+pub fn clique_tail(signers: usize) -> u64 {
+    let signers = signers as u64;
+    CLIQUE_TAIL.max(2 * signers) + signers / 2 + 1
+}
 
 const SECRET_KEY: &[u8] = b"sampling-secret";
 

@@ -13,7 +13,9 @@ use alloy_primitives::{Address, B64, B256, b64};
 
 pub(crate) use rules::verify_fields;
 pub use sealing::{Draft, SealingError, draft, seal, signer_address, turn_delay};
+pub(crate) use signature::RECOVER_GRAIN;
 pub use signature::{recover_signer, recover_signers, seal_hash};
+pub(crate) use snapshot::is_plain;
 pub use snapshot::{Snapshot, Vote};
 
 /// Bytes of extra data before the signers: free for the signer's use.

@@ -12,7 +12,7 @@ use crate::SealedHeader;
 use crate::seal::{encode_unsealed, hash_list};
 
 /// Signatures that a thread recovers at a time: some 0.2 ms of work, against some 10 µs to wake a thread.
-const RECOVER_GRAIN: usize = 4;
+pub(crate) const RECOVER_GRAIN: usize = 4;
 
 /// The hash that a signer signs: of the header whose extra data lacks the seal (EIP-225).
 ///

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use alloy_primitives::{Address, B256, U256};
 use serde::{Deserialize, Serialize};
 
-use super::{CliqueError, IN_TURN, NO_TURN, SEAL_LENGTH, VANITY_LENGTH, VOTE_ADD, listed_signers, recover_signer};
+use super::{
+    CliqueError, IN_TURN, NO_TURN, SEAL_LENGTH, VANITY_LENGTH, VOTE_ADD, VOTE_DROP, listed_signers, recover_signer,
+};
 use crate::SealedHeader;
 
 /// A signer's open vote.
@@ -32,6 +34,11 @@ pub struct Snapshot {
     signers: Vec<Address>,
     /// Who signed each of the last blocks, by number: these may not sign yet.
     recent: BTreeMap<u64, Address>,
+    /// The last block of those whose signer is not known, as its seal was not checked; 0 where every signer that the
+    /// recency rule asks for is known.
+    unchecked: u64,
+    /// The last block that changed who may sign.
+    changed: u64,
     votes: Vec<Vote>,
 }
 
@@ -50,6 +57,8 @@ impl Snapshot {
             hash: genesis.hash(),
             signers,
             recent: BTreeMap::new(),
+            unchecked: 0,
+            changed: genesis.number,
             votes: Vec::new(),
         })
     }
@@ -113,6 +122,27 @@ impl Snapshot {
         recovered: Result<Address, CliqueError>,
     ) -> Result<Address, CliqueError> {
         let signer = self.verify_recovered(header, recovered)?;
+        self.advance(header, Some(signer));
+        Ok(signer)
+    }
+
+    /// Moves on over the next header without looking at its seal. That leaves the state of the votes whole only for a
+    /// [plain](Self::is_plain) header; who signed it stays unknown.
+    pub(crate) fn pass(&mut self, header: &SealedHeader) -> Result<(), CliqueError> {
+        self.verify_next(header)?;
+        self.advance(header, None);
+        Ok(())
+    }
+
+    /// Whether who signed the next header makes no difference to who may sign later: it is no checkpoint and casts no
+    /// vote. No vote is the one to drop the zero address, which counts as soon as that is a signer or voted on.
+    pub(crate) fn is_plain(&self, header: &SealedHeader) -> bool {
+        let zero = Address::ZERO;
+        is_plain(header, self.epoch) && !self.is_signer(&zero) && !self.votes.iter().any(|vote| vote.subject == zero)
+    }
+
+    /// Moves on over a header that has been verified before; the signer may be left out where it is plain.
+    pub(crate) fn advance(&mut self, header: &SealedHeader, signer: Option<Address>) {
         let number = header.number;
         self.number = number;
         self.hash = header.hash();
@@ -120,9 +150,44 @@ impl Snapshot {
             self.votes.clear();
         }
         self.forget(number);
-        self.recent.insert(number, signer);
-        self.vote(Vote { signer, subject: header.beneficiary, add: header.nonce == VOTE_ADD });
-        Ok(signer)
+        match signer {
+            Some(signer) => {
+                self.recent.insert(number, signer);
+                self.vote(Vote { signer, subject: header.beneficiary, add: header.nonce == VOTE_ADD });
+            }
+            None => self.unchecked = number,
+        }
+        if self.unchecked.saturating_add(self.window()) <= number {
+            self.unchecked = 0;
+        }
+    }
+
+    /// Whether the signers of all blocks are known that the recency rule looks at for the next one.
+    pub fn knows_recent(&self) -> bool {
+        self.unchecked == 0
+    }
+
+    /// Whether the signer of block `number` is one that the recency rule asks for and that is not known.
+    pub(crate) fn lacks(&self, number: u64) -> bool {
+        let recent = number > 0 && number <= self.unchecked && number.saturating_add(self.window()) > self.number;
+        recent && !self.recent.contains_key(&number)
+    }
+
+    /// The first block that the recency rule can look at for the next one.
+    pub(crate) fn recent_from(&self) -> u64 {
+        (self.number + 1).saturating_sub(self.window()).max(1)
+    }
+
+    /// Takes down who signed blocks before, found out afterwards. `unknown` is the last whose signer could not be found.
+    pub(crate) fn learn(&mut self, signers: impl IntoIterator<Item = (u64, Address)>, unknown: Option<u64>) {
+        self.recent.extend(signers);
+        self.unchecked = unknown.unwrap_or(0);
+    }
+
+    /// The number of the last block that changed who may sign: the signers of every block after it, up to the next, are
+    /// this snapshot's.
+    pub(crate) fn changed(&self) -> u64 {
+        self.changed
     }
 
     /// Checks the seal of the next header: who signed it, whether they may, the difficulty of their turn, and a
@@ -136,10 +201,8 @@ impl Snapshot {
         header: &SealedHeader,
         recovered: Result<Address, CliqueError>,
     ) -> Result<Address, CliqueError> {
+        self.verify_next(header)?;
         let number = header.number;
-        if header.parent_hash != self.hash || Some(number) != self.number.checked_add(1) {
-            return Err(CliqueError::NotNext { expected: self.hash.into(), got: header.parent_hash.into() });
-        }
         if number.is_multiple_of(self.epoch) {
             self.verify_checkpoint(header)?;
         }
@@ -147,16 +210,43 @@ impl Snapshot {
         if !self.is_signer(&signer) {
             return Err(CliqueError::Unauthorized { signer, count: self.signers.len() });
         }
+        // Of a stretch whose seals are sampled only some signers are known; those count.
         let from = self.may_sign_from(&signer);
         if number < from {
             let last = from - self.window();
             return Err(CliqueError::RecentlySigned { signer, last, from, number });
         }
-        let expected = self.difficulty(number, &signer);
+        self.verify_turn(header, &signer)?;
+        Ok(signer)
+    }
+
+    /// Checks the seal of a header by itself: that one of the signers made it, and the difficulty of their turn. The
+    /// header may be any for which these signers are in force.
+    pub(crate) fn verify_alone(
+        &self,
+        header: &SealedHeader,
+        recovered: Result<Address, CliqueError>,
+    ) -> Result<(), CliqueError> {
+        let signer = recovered?;
+        if !self.is_signer(&signer) {
+            return Err(CliqueError::Unauthorized { signer, count: self.signers.len() });
+        }
+        self.verify_turn(header, &signer)
+    }
+
+    fn verify_turn(&self, header: &SealedHeader, signer: &Address) -> Result<(), CliqueError> {
+        let expected = self.difficulty(header.number, signer);
         if header.difficulty != U256::from(expected) {
             return Err(CliqueError::Turn { expected, got: header.difficulty });
         }
-        Ok(signer)
+        Ok(())
+    }
+
+    fn verify_next(&self, header: &SealedHeader) -> Result<(), CliqueError> {
+        if header.parent_hash != self.hash || Some(header.number) != self.number.checked_add(1) {
+            return Err(CliqueError::NotNext { expected: self.hash.into(), got: header.parent_hash.into() });
+        }
+        Ok(())
     }
 
     fn verify_checkpoint(&self, header: &SealedHeader) -> Result<(), CliqueError> {
@@ -197,13 +287,22 @@ impl Snapshot {
         }
         match self.signers.binary_search(&vote.subject) {
             Ok(place) => {
+                self.changed = self.number;
                 self.signers.remove(place);
                 // one signer fewer can narrow the window
                 self.forget(self.number);
                 self.votes.retain(|open| open.signer != vote.subject);
             }
-            Err(place) => self.signers.insert(place, vote.subject),
+            Err(place) => {
+                self.changed = self.number;
+                self.signers.insert(place, vote.subject);
+            }
         }
         self.votes.retain(|open| open.subject != vote.subject);
     }
+}
+
+/// Whether a header is no checkpoint and has the beneficiary and nonce of one without a vote.
+pub(crate) fn is_plain(header: &SealedHeader, epoch: u64) -> bool {
+    !header.number.is_multiple_of(epoch.max(1)) && header.beneficiary == Address::ZERO && header.nonce == VOTE_DROP
 }

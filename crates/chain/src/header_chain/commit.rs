@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use super::change::{Change, Verified};
-use super::prepare::Prepared;
+use super::prepare::{Clique, Prepared};
 use super::view::{Entry, Piece, Place};
 use super::{ChainError, Extended, Head, HeaderChain, SealPolicy, SettleError, snapshots};
+use crate::clique::{self, Snapshot};
 use crate::header::SealedHeader;
 use crate::sampling::{self, TAIL};
+use crate::seal::SealError;
+use crate::spec::Consensus;
 use crate::store::{Batch, StoreError};
 
 pub(super) fn commit(chain: &HeaderChain, prepared: Prepared, more: Batch) -> Result<Extended, ChainError> {
@@ -32,7 +35,8 @@ pub(super) fn commit(chain: &HeaderChain, prepared: Prepared, more: Batch) -> Re
     let Some(parent) = chain.entry(&first.parent_hash)? else { return Err(gone) };
     let Some(place) = change.view().locate(parent.header.hash_ref(), parent.header.number)? else { return Err(gone) };
 
-    let accepted = prepared.sealed && may_accept(chain, &change, place, parent.header.number)?;
+    let tail = tail(prepared.clique.as_ref().map(Clique::last));
+    let accepted = prepared.sealed && may_accept(chain, &change, place, parent.header.number, tail)?;
     let mut seals_checked = prepared.seals_checked;
     let first_number = first.number;
     let mut place = change.append(place, &parent, &new, accepted)?;
@@ -48,7 +52,7 @@ pub(super) fn commit(chain: &HeaderChain, prepared: Prepared, more: Batch) -> Re
             place = Place::Trunk;
         }
     } else {
-        let checked = check_windows(chain, &mut change, place, &new);
+        let checked = check_windows(chain, &mut change, place, &new, &prepared);
         match checked {
             Ok(count) => seals_checked += count,
             Err(WindowError::Store(error)) => return Err(error.into()),
@@ -60,13 +64,13 @@ pub(super) fn commit(chain: &HeaderChain, prepared: Prepared, more: Batch) -> Re
         }
     }
     change.enforce_bounds(place)?;
-    for (_, snapshot) in &prepared.snapshots {
+    for (_, snapshot) in prepared.clique.iter().flat_map(|clique| &clique.snapshots) {
         snapshots::store(snapshot, &mut change.batch)?;
     }
     change.finish(more)?;
 
     remember(chain, &parent, &new);
-    for (_, snapshot) in prepared.snapshots {
+    for (_, snapshot) in prepared.clique.iter().flat_map(|clique| &clique.snapshots) {
         snapshots::remember(chain, snapshot.hash(), snapshot.clone());
     }
     Ok(Extended {
@@ -79,16 +83,27 @@ pub(super) fn commit(chain: &HeaderChain, prepared: Prepared, more: Batch) -> Re
     })
 }
 
-/// Whether headers with checked seals may be accepted on top of `number` in `place`. With sampled seals their chain's
-/// last 2,048 must all be checked: a chain that forks off where they were only sampled has to be settled.
-fn may_accept(chain: &HeaderChain, change: &Change<'_>, place: Place, number: u64) -> Result<bool, StoreError> {
+/// Headers at the end of a chain that are all checked where seals are sampled; of clique chains by the snapshot there.
+pub(super) fn tail(snapshot: Option<&Snapshot>) -> u64 {
+    snapshot.map_or(TAIL, |snapshot| sampling::clique_tail(snapshot.signers().len()))
+}
+
+/// Whether headers with checked seals may be accepted on top of `number` in `place`. With sampled seals the last `tail`
+/// of their chain must all be checked: a chain that forks off where they were only sampled has to be settled.
+fn may_accept(
+    chain: &HeaderChain,
+    change: &Change<'_>,
+    place: Place,
+    number: u64,
+    tail: u64,
+) -> Result<bool, StoreError> {
     if matches!(place, Place::Branch(index) if !change.state.branches[index].accepted) {
         return Ok(false);
     }
     if chain.policy() == SealPolicy::All {
         return Ok(true);
     }
-    let from = (number + 2).saturating_sub(TAIL);
+    let from = (number + 2).saturating_sub(tail);
     for piece in change.view().pieces(place, number)? {
         if piece.run.last < from {
             break;
@@ -122,6 +137,7 @@ fn check_windows(
     change: &mut Change<'_>,
     place: Place,
     new: &[Verified<'_>],
+    prepared: &Prepared,
 ) -> Result<u64, WindowError> {
     let Place::Branch(index) = place else { return Ok(0) };
     let branch = change.state.branches[index].clone();
@@ -130,8 +146,20 @@ fn check_windows(
     let mut done = branch.windows_to;
     for end in sampling::complete_windows(branch.windows_to, branch.run.last) {
         let last_hash = change.view().hash_at(&pieces, end)?;
-        let number = chain.secret.draw(sampling::window_start(end).max(branch.floor), end, &last_hash);
+        let start = sampling::window_start(end).max(branch.floor);
+        let number = chain.secret.draw(start, end, &last_hash);
         done = end;
+        if let Consensus::Clique { epoch, .. } = chain.spec.consensus {
+            // Votes and lists of signers are checked anyway: the next header that bears neither stands in for one.
+            for number in (number..=end).chain(start..number) {
+                let header = find(chain, change, &pieces, new, number)?;
+                if clique::is_plain(&header, epoch) {
+                    drawn.push(header);
+                    break;
+                }
+            }
+            continue;
+        }
         let sealed = |piece: &Piece| match piece.place {
             Place::Trunk => change.state.sealed.contains(number),
             Place::Branch(index) => change.state.branches[index].sealed.contains(number),
@@ -141,13 +169,38 @@ fn check_windows(
         }
     }
     if !drawn.is_empty() {
-        chain.check_seals(&drawn).map_err(|(index, error)| {
+        let checked = match &prepared.clique {
+            Some(clique) => check_signers(chain, &drawn, clique, &prepared.headers)?,
+            None => chain.check_seals(&drawn),
+        };
+        checked.map_err(|(index, error)| {
             let header = &drawn[index.min(drawn.len() - 1)];
             WindowError::Bad(SettleError { hash: header.hash(), number: header.number, error: error.into() })
         })?;
     }
     change.state.branches[index].windows_to = done;
     Ok(drawn.len() as u64)
+}
+
+/// Checks drawn clique headers, each by itself: that one of those who were signers then signed it, in the turn that its
+/// difficulty claims. The headers are `run`'s, which `clique` is about, or stored.
+fn check_signers(
+    chain: &HeaderChain,
+    drawn: &[SealedHeader],
+    clique: &Clique,
+    run: &[SealedHeader],
+) -> Result<Result<(), (usize, SealError)>, StoreError> {
+    chain.count_seals(drawn.len());
+    for (index, (header, signer)) in drawn.iter().zip(clique::recover_signers(drawn)).enumerate() {
+        let snapshot = match clique.signers_for(run, header.number) {
+            Some(snapshot) => snapshot,
+            None => snapshots::stored(chain, &header.parent_hash)?,
+        };
+        if let Err(error) = snapshot.verify_alone(header, signer) {
+            return Ok(Err((index, error.into())));
+        }
+    }
+    Ok(Ok(()))
 }
 
 /// The header at a number of the chain of `pieces`, whose end is `new`.

@@ -16,11 +16,17 @@
 //!
 //! **Fork choice.** The chain with the greatest total difficulty; of equals the first seen.
 //!
-//! **Seals.** With [`SealPolicy::All`], and on clique chains always, a header's seal is checked as it arrives. With
-//! [`SealPolicy::Sampled`], headers that arrive in bulk form provisional branches: of each window of 100 numbers one
-//! header, drawn once the window's hashes are fixed (see [`crate::sampling`]), is checked as soon as the window is
-//! complete, and [`HeaderChain::settle`] checks the last 2,048 of the chain. One bad seal drops the provisional
-//! stretch whole. A single header that follows an accepted one is among the last 2,048 and is checked at once.
+//! **Seals.** With [`SealPolicy::All`] a header's seal is checked as it arrives. With [`SealPolicy::Sampled`], headers
+//! that arrive in bulk form provisional branches: of each window of 100 numbers one header, drawn once the window's
+//! hashes are fixed (see [`crate::sampling`]), is checked as soon as the window is complete, and
+//! [`HeaderChain::settle`] checks the last of the chain: 2,048 with ethash, max(1,024, 2 × signers) with clique. One bad
+//! seal drops the provisional stretch whole. A single header that follows an accepted one is among the last and is
+//! checked at once.
+//!
+//! **Clique, sampled.** Every header that carries a vote or a list of signers is checked as it arrives, so that it is
+//! known at all times who may sign, and a drawn header is checked against those who might. Who signed the others stays
+//! unknown; the recency rule is checked where the signers before are known: in the last headers of a stretch, all of
+//! them recovered when it is settled, and in all that follows.
 //!
 //! **A trusted head** is the head without seals and total difficulty; see [`descent`](HeaderChain::descent). Until it is
 //! linked to genesis the trunk has a gap, nothing is taken by [`HeaderChain::extend`], and its head's total difficulty is 0.
@@ -148,10 +154,11 @@ impl HeaderChain {
         &self.store
     }
 
-    /// The policy in force: on clique chains [`SealPolicy::All`].
+    /// The policy in force: that of the configuration, but on clique chains that take headers of proof of stake, which
+    /// nobody signs, [`SealPolicy::All`].
     pub fn policy(&self) -> SealPolicy {
-        match self.spec.consensus {
-            Consensus::Clique { .. } => SealPolicy::All,
+        match (self.spec.consensus, self.config.proof_of_stake) {
+            (Consensus::Clique { .. }, ProofOfStake::Import) => SealPolicy::All,
             _ => self.config.policy,
         }
     }
@@ -291,7 +298,7 @@ impl HeaderChain {
             return None;
         }
         let header = self.header(hash)?;
-        match snapshots::at(self, &header) {
+        match snapshots::complete(self, &header) {
             Ok(snapshot) => Some(snapshot),
             Err(error) => {
                 tracing::error!(%hash, %error, "the chain's own clique snapshot cannot be rebuilt");

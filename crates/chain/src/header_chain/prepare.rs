@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use alloy_primitives::{B256, Bytes, U256, keccak256};
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use rayon::prelude::*;
 
 use super::view::Entry;
 use super::{Descent, ExtendError, HeaderChain, Known, ProofOfStake, Refusal, SealPolicy, snapshots};
-use crate::clique::{Snapshot, recover_signers};
+use crate::clique::{CliqueError, RECOVER_GRAIN, Snapshot, recover_signer};
 use crate::header::{self, SealedHeader};
 use crate::rules::{HeaderError, verify_header};
+use crate::sampling::MAX_SAMPLED_SIGNERS;
 use crate::seal::SealError;
 use crate::spec::Consensus;
 
@@ -24,8 +25,63 @@ pub struct Prepared {
     /// Whether every header's seal was checked that was not known before.
     pub(super) sealed: bool,
     pub(super) seals_checked: u64,
-    /// Clique snapshots after some of the headers, by position.
+    /// Of clique chains: what the seals came to.
+    pub(super) clique: Option<Clique>,
+}
+
+/// What the seals of a run of clique headers came to.
+#[derive(Debug, Clone)]
+pub(super) struct Clique {
+    /// The position of the first header that was not known.
+    start: usize,
+    /// The snapshot after its parent.
+    base: Arc<Snapshot>,
+    /// Who signed each header from `start` on; of those whose seal was not checked, nobody.
+    signers: Vec<Option<Address>>,
+    /// Snapshots after some of the headers, by position, in ascending order; the last header's is among them.
     pub(super) snapshots: Vec<(usize, Arc<Snapshot>)>,
+}
+
+impl Clique {
+    /// The snapshot after the last header.
+    pub(super) fn last(&self) -> &Snapshot {
+        self.snapshots.last().map_or(&self.base, |(_, snapshot)| snapshot)
+    }
+
+    /// The signers in force for block `number`, where they follow from these headers. `headers` are all of the run's.
+    pub(super) fn signers_for(&self, headers: &[SealedHeader], number: u64) -> Option<Arc<Snapshot>> {
+        if let Some((_, last)) = self.snapshots.last()
+            && last.changed() < number
+        {
+            return Some(last.clone());
+        }
+        if number <= self.base.number() {
+            return (self.base.changed() < number).then(|| self.base.clone());
+        }
+        let count = usize::try_from(number - 1 - self.base.number()).ok()?;
+        Some(Arc::new(self.replay(headers, count)))
+    }
+
+    /// The snapshot after the first `count` headers from `start` on.
+    fn replay(&self, headers: &[SealedHeader], count: usize) -> Snapshot {
+        let mut snapshot = Snapshot::clone(&self.base);
+        for (header, signer) in headers.iter().skip(self.start).zip(&self.signers).take(count) {
+            snapshot.advance(header, *signer);
+        }
+        snapshot
+    }
+
+    fn truncate(&mut self, headers: &[SealedHeader]) {
+        let count = headers.len().saturating_sub(self.start);
+        if count >= self.signers.len() {
+            return;
+        }
+        self.signers.truncate(count);
+        self.snapshots.retain(|(index, _)| *index < headers.len());
+        if count > 0 && self.snapshots.last().is_none_or(|(index, _)| index + 1 < headers.len()) {
+            self.snapshots.push((headers.len() - 1, Arc::new(self.replay(headers, count))));
+        }
+    }
 }
 
 impl Prepared {
@@ -38,7 +94,9 @@ impl Prepared {
     pub fn truncate(&mut self, length: usize) {
         self.headers.truncate(length);
         self.raw.truncate(length);
-        self.snapshots.retain(|(index, _)| *index < length);
+        if let Some(clique) = &mut self.clique {
+            clique.truncate(&self.headers);
+        }
     }
 }
 
@@ -50,7 +108,7 @@ pub(super) fn prepare(chain: &HeaderChain, raw: &[Bytes]) -> Result<Prepared, Ex
             return Err(refuse(index + 1, &pair[1], Refusal::NotLinked { expected, got }));
         }
     }
-    let mut prepared = Prepared { headers, raw: raw.to_vec(), sealed: true, seals_checked: 0, snapshots: Vec::new() };
+    let mut prepared = Prepared { headers, raw: raw.to_vec(), sealed: true, seals_checked: 0, clique: None };
     let start = known_prefix(chain, &prepared.headers)?;
     let Some(first) = prepared.headers.get(start) else { return Ok(prepared) };
     if chain.descent().is_some_and(|descent| !matches!(descent, Descent::Linked { .. })) {
@@ -73,12 +131,20 @@ pub(super) fn prepare(chain: &HeaderChain, raw: &[Bytes]) -> Result<Prepared, Ex
         Consensus::Clique { .. } => {
             // What follows the merge is signed by nobody.
             let signed = new.iter().take_while(|header| !header.difficulty.is_zero()).count();
-            let new = &new[..signed];
-            let snapshots = apply_clique(chain, &parent.header, new)
-                .map_err(|(index, error)| refuse(start + index, &new[index], error))?;
-            prepared.snapshots = snapshots.into_iter().map(|(index, snapshot)| (start + index, snapshot)).collect();
-            chain.count_seals(new.len());
-            new.len() as u64
+            let single = new.len() == 1 && known == Known::Accepted;
+            if signed > 0 {
+                let clique = apply_clique(chain, &parent.header, start, &new[..signed], single)
+                    .map_err(|(index, error)| refuse(start + index, &new[index], error))?;
+                let checked = clique.signers.iter().flatten().count();
+                // Checked by every rule only where the last signers before it are known.
+                let whole = checked == new.len() && clique.base.knows_recent();
+                prepared.sealed = chain.policy() == SealPolicy::All || whole;
+                prepared.clique = Some(clique);
+                chain.count_seals(checked);
+                checked as u64
+            } else {
+                0
+            }
         }
         Consensus::Ethash => {
             if !last.difficulty.is_zero() {
@@ -136,26 +202,44 @@ fn refuse_merged(chain: &HeaderChain, block: u64, parent_td: U256) -> Result<(),
 }
 
 /// Checks clique seals: the signatures on all cores, then, one after the other as votes change who may sign, the signers.
-/// Gives the snapshots worth keeping.
-#[allow(clippy::type_complexity)]
+/// Where seals are sampled, those of headers that carry a vote or a list of signers, so that it is always known who may
+/// sign; `single` is a header on an accepted one, which is checked whatever the policy.
 fn apply_clique(
     chain: &HeaderChain,
     parent: &SealedHeader,
+    start: usize,
     headers: &[SealedHeader],
-) -> Result<Vec<(usize, Arc<Snapshot>)>, (usize, Refusal)> {
-    if headers.is_empty() {
-        return Ok(Vec::new());
+    single: bool,
+) -> Result<Clique, (usize, Refusal)> {
+    let refuse = |index: usize| move |error: CliqueError| (index, Refusal::from(SealError::from(error)));
+    let mut base = snapshots::at(chain, parent).map_err(|error| (0, error))?;
+    let all = single || chain.policy() == SealPolicy::All || base.signers().len() > MAX_SAMPLED_SIGNERS;
+    if all {
+        base = snapshots::complete(chain, parent).map_err(|error| (0, error))?;
     }
-    let mut snapshot = Snapshot::clone(&*snapshots::at(chain, parent).map_err(|error| (0, error))?);
+    let mut snapshot = Snapshot::clone(&base);
+    let wanted: Vec<usize> = (0..headers.len()).filter(|index| all || !snapshot.is_plain(&headers[*index])).collect();
+    let recovered: Vec<_> =
+        wanted.par_iter().with_min_len(RECOVER_GRAIN).map(|index| recover_signer(&headers[*index])).collect();
+    let mut recovered = wanted.into_iter().zip(recovered).peekable();
+    let mut signers = Vec::with_capacity(headers.len());
     let mut kept = Vec::new();
-    let signers = recover_signers(headers);
-    for (index, (header, signer)) in headers.iter().zip(signers).enumerate() {
-        snapshot.apply_recovered(header, signer).map_err(|error| (index, SealError::from(error).into()))?;
+    for (index, header) in headers.iter().enumerate() {
+        let signer = match recovered.next_if(|(wanted, _)| *wanted == index) {
+            Some((_, signer)) => Some(snapshot.apply_recovered(header, signer).map_err(refuse(index))?),
+            // A vote further up in these very headers can be what makes it bear one.
+            None if !snapshot.is_plain(header) => Some(snapshot.apply(header).map_err(refuse(index))?),
+            None => {
+                snapshot.pass(header).map_err(refuse(index))?;
+                None
+            }
+        };
+        signers.push(signer);
         if index + 1 == headers.len() || snapshots::is_checkpoint(header.number) {
-            kept.push((index, Arc::new(snapshot.clone())));
+            kept.push((start + index, Arc::new(snapshot.clone())));
         }
     }
-    Ok(kept)
+    Ok(Clique { start, base, signers, snapshots: kept })
 }
 
 fn refuse(index: usize, header: &SealedHeader, error: Refusal) -> ExtendError {

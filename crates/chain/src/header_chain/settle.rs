@@ -1,13 +1,17 @@
 //! Settling a provisional stretch: its last seals, then its acceptance.
 
+use std::sync::Arc;
+
 use alloy_primitives::B256;
 
 use super::change::Change;
-use super::commit::drop_stretch;
+use super::commit::{drop_stretch, tail};
 use super::view::{Entry, Place};
-use super::{Extended, Head, HeaderChain, Refusal, SettleError};
+use super::{Extended, Head, HeaderChain, Refusal, SettleError, snapshots};
+use crate::clique::{Snapshot, recover_signers};
 use crate::header::SealedHeader;
-use crate::sampling::TAIL;
+use crate::seal::SealError;
+use crate::spec::Consensus;
 use crate::store::{Batch, StoreError};
 
 /// Seals checked between two records of progress: about a second's work for two cores. So much is checked again after
@@ -22,7 +26,10 @@ pub(super) fn settle(chain: &HeaderChain, tip: &B256) -> Result<Extended, Settle
             Step::Check(unsealed) => unsealed,
         };
         // Seals take long; the chain is free for others meanwhile.
-        let result = chain.check_seals(&unsealed);
+        let result = match chain.spec.consensus {
+            Consensus::Ethash => chain.check_seals(&unsealed),
+            Consensus::Clique { .. } => check_clique(chain, &unsealed).map_err(|error| local(tip, error))?,
+        };
         let _writer = chain.lock_writer();
         let good = result.as_ref().map_or_else(|(index, _)| *index, |()| unsealed.len());
         seals_checked += good as u64;
@@ -58,7 +65,13 @@ fn next_step(chain: &HeaderChain, tip: &B256, seals_checked: u64) -> Result<Step
             return Ok(Some(Step::Done(outcome(&entry, 0, false, seals_checked))));
         }
         let pieces = change.view().pieces(place, number)?;
-        let unsealed = change.view().unsealed(&pieces, number, &chain.secret, CHUNK)?;
+        let clique = matches!(chain.spec.consensus, Consensus::Clique { .. });
+        let snapshot = if clique { Some(snapshots::stored(chain, tip)?) } else { None };
+        let tail = tail(snapshot.as_deref());
+        let unsealed = match clique {
+            true => change.view().from_first_unsealed(&pieces, number, tail)?,
+            false => change.view().unsealed(&pieces, number, &chain.secret, CHUNK)?,
+        };
         if !unsealed.is_empty() {
             let headers = unsealed.iter().map(|(_, hash)| stored(chain, hash));
             return Ok(Some(Step::Check(headers.collect::<Result<_, _>>()?)));
@@ -69,7 +82,7 @@ fn next_step(chain: &HeaderChain, tip: &B256, seals_checked: u64) -> Result<Step
             Place::Trunk => number,
         };
         // All of them are checked, the drawn ones too: from here on the spans say so without the draws.
-        let from = number.saturating_sub(TAIL - 1).max(1);
+        let from = number.saturating_sub(tail - 1).max(1);
         for piece in pieces.iter().filter(|piece| piece.run.last >= from) {
             change.mark_sealed(piece.place, piece.run.first.max(from), piece.run.last);
         }
@@ -78,8 +91,8 @@ fn next_step(chain: &HeaderChain, tip: &B256, seals_checked: u64) -> Result<Step
         let heavier = chain.leads(entry.td, change.state.head.td);
         if heavier && let Place::Branch(index) = place {
             change.adopt(index, Head { header: entry.header.clone(), td: entry.td })?;
-            if number - base > TAIL {
-                change.state.sampled_to = change.state.sampled_to.max(number - TAIL);
+            if number - base > tail {
+                change.state.sampled_to = change.state.sampled_to.max(number - tail);
             }
             kept = Place::Trunk;
         }
@@ -92,6 +105,30 @@ fn next_step(chain: &HeaderChain, tip: &B256, seals_checked: u64) -> Result<Step
         Ok(None) => Err(SettleError { hash: *tip, number: 0, error: Refusal::Unknown }),
         Err(error) => Err(local(tip, error)),
     }
+}
+
+/// Checks clique headers that follow each other, the last of a stretch, by all rules on signers.
+fn check_clique(chain: &HeaderChain, headers: &[SealedHeader]) -> Result<Result<(), (usize, SealError)>, StoreError> {
+    let Some(first) = headers.first() else { return Ok(Ok(())) };
+    let parent = chain.entry(&first.parent_hash)?;
+    // A header whose parent is no longer retained was accepted long ago, with the snapshot after it.
+    let skip = usize::from(parent.is_none());
+    let start = parent.as_ref().map_or(first, |parent| &parent.header);
+    let base = snapshots::complete(chain, start).map_err(snapshots::as_damage)?;
+    let mut snapshot = Snapshot::clone(&base);
+    for (part, headers) in headers.chunks(CHUNK).enumerate() {
+        let signers = recover_signers(headers);
+        for (index, (header, signer)) in headers.iter().zip(signers).enumerate().skip(if part == 0 { skip } else { 0 })
+        {
+            if let Err(error) = snapshot.apply_recovered(header, signer) {
+                chain.count_seals(index + 1);
+                return Ok(Err((part * CHUNK + index, error.into())));
+            }
+        }
+        chain.count_seals(headers.len());
+    }
+    snapshots::remember(chain, snapshot.hash(), Arc::new(snapshot));
+    Ok(Ok(()))
 }
 
 /// Records that these headers' seals are checked, where they still belong somewhere.

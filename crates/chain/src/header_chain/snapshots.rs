@@ -5,7 +5,7 @@ use std::sync::Arc;
 use alloy_primitives::B256;
 
 use super::{HeaderChain, Refusal};
-use crate::clique::Snapshot;
+use crate::clique::{Snapshot, recover_signer, recover_signers};
 use crate::header::SealedHeader;
 use crate::seal::SealError;
 use crate::spec::Consensus;
@@ -22,7 +22,7 @@ pub(super) fn is_checkpoint(number: u64) -> bool {
     number.is_multiple_of(CHECKPOINT)
 }
 
-/// The snapshot after a stored header.
+/// The snapshot after a stored header. Who signed the last blocks it may not know: see [`complete`].
 pub(super) fn at(chain: &HeaderChain, header: &SealedHeader) -> Result<Arc<Snapshot>, Refusal> {
     let mut replay: Vec<SealedHeader> = Vec::new();
     let mut current = header.clone();
@@ -42,9 +42,65 @@ pub(super) fn at(chain: &HeaderChain, header: &SealedHeader) -> Result<Arc<Snaps
         let entry = chain.entry(&parent)?;
         current = entry.ok_or(Refusal::UnknownParent { parent })?.header.clone();
     };
+    // They were verified before they were stored: what is wanted of them is their votes.
     for header in replay.iter().rev() {
-        snapshot.apply(header).map_err(SealError::from)?;
+        let signer = match snapshot.is_plain(header) {
+            true => None,
+            false => Some(recover_signer(header).map_err(SealError::from)?),
+        };
+        snapshot.advance(header, signer);
     }
+    let snapshot = Arc::new(snapshot);
+    remember(chain, header.hash(), snapshot.clone());
+    Ok(snapshot)
+}
+
+/// The snapshot after a header that is in the store. What fails then is the store.
+pub(super) fn stored(chain: &HeaderChain, hash: &B256) -> Result<Arc<Snapshot>, StoreError> {
+    let entry =
+        chain.entry(hash)?.ok_or_else(|| StoreError::Damaged { what: format!("header {hash} is not there") })?;
+    at(chain, &entry.header).map_err(as_damage)
+}
+
+/// A snapshot that cannot be rebuilt from verified headers is a fault of the store.
+pub(super) fn as_damage(error: Refusal) -> StoreError {
+    match error {
+        Refusal::Store(error) => error,
+        error => StoreError::Damaged { what: format!("a clique snapshot cannot be rebuilt: {error}") },
+    }
+}
+
+/// The snapshot after a stored header, with the signers of the blocks before it that the recency rule asks for, as far as
+/// these blocks are held and were signed by somebody.
+pub(super) fn complete(chain: &HeaderChain, header: &SealedHeader) -> Result<Arc<Snapshot>, Refusal> {
+    let known = at(chain, header)?;
+    if known.knows_recent() {
+        return Ok(known);
+    }
+    let mut snapshot = Snapshot::clone(&known);
+    let (mut wanted, mut unknown) = (Vec::new(), None);
+    let mut current = header.clone();
+    while current.number >= snapshot.recent_from() {
+        let (parent, number) = (current.parent_hash, current.number);
+        if snapshot.lacks(number) {
+            wanted.push(current);
+        }
+        match chain.entry(&parent)? {
+            Some(entry) => current = entry.header.clone(),
+            None => {
+                unknown = number.checked_sub(1).filter(|below| *below >= snapshot.recent_from());
+                break;
+            }
+        }
+    }
+    let mut found = Vec::with_capacity(wanted.len());
+    for (header, signer) in wanted.iter().zip(recover_signers(&wanted)) {
+        match signer {
+            Ok(signer) => found.push((header.number, signer)),
+            Err(_) => unknown = unknown.max(Some(header.number)),
+        }
+    }
+    snapshot.learn(found, unknown);
     let snapshot = Arc::new(snapshot);
     remember(chain, header.hash(), snapshot.clone());
     Ok(snapshot)

@@ -8,12 +8,13 @@ use crate::clock::Clock;
 use crate::header::SealedHeader;
 use crate::seal::SealCheck;
 
-/// Which seals of an ethash chain are checked. Clique's are all checked, whatever the policy.
+/// Which seals are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SealPolicy {
     /// Every one, as it arrives.
     All,
-    /// The last 2,048 of the chain and one in 100 of the others.
+    /// Ethash: the last 2,048 of the chain and one in 100 of the others. Clique: every one with a vote or a list of
+    /// signers, the last max(1,024, 2 × signers) with the recency rule, and one in 100 of the others.
     #[default]
     Sampled,
 }

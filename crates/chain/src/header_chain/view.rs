@@ -189,6 +189,30 @@ impl<'a> View<'a> {
         Ok(found)
     }
 
+    /// Clique: all of the last `tail` numbers from the first on whose seal is not checked by every rule, each with its
+    /// hash; nothing where all are.
+    pub(super) fn from_first_unsealed(
+        &self,
+        pieces: &[Piece],
+        tip: u64,
+        tail: u64,
+    ) -> Result<Vec<(u64, B256)>, StoreError> {
+        let from = tip.saturating_sub(tail - 1).max(1);
+        let mut found = Vec::new();
+        for piece in pieces.iter().rev().filter(|piece| piece.run.last >= from) {
+            let sealed = match piece.place {
+                Place::Trunk => &self.state.sealed,
+                Place::Branch(branch) => &self.state.branches[branch].sealed,
+            };
+            for number in piece.run.first.max(from)..=piece.run.last {
+                if !found.is_empty() || !sealed.contains(number) {
+                    found.push((number, self.number_in(&piece.run, number)?));
+                }
+            }
+        }
+        Ok(found)
+    }
+
     /// Whether the seal of the header at `number` in `place` is checked.
     fn is_sealed(&self, place: Place, number: u64, secret: &Secret) -> Result<bool, StoreError> {
         let Place::Branch(branch) = place else { return Ok(self.state.sealed.contains(number)) };

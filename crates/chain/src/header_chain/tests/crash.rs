@@ -4,9 +4,9 @@ use super::*;
 use crate::store::{Batch, Direction};
 
 /// Keeps what the store holds after each write.
-struct Recording {
-    inner: MemoryStore,
-    after: Mutex<Vec<MemoryStore>>,
+pub(super) struct Recording {
+    pub(super) inner: MemoryStore,
+    pub(super) after: Mutex<Vec<MemoryStore>>,
 }
 
 impl Store for Recording {

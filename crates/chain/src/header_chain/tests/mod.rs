@@ -1,6 +1,7 @@
 //! Chains of toy headers, over the store in memory unless the test is about the disk.
 
 mod clique;
+mod clique_sampled;
 mod crash;
 mod descent;
 mod growth;
