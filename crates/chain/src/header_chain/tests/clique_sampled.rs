@@ -53,7 +53,7 @@ fn clique_sign(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
+    #![proptest_config(ProptestConfig::with_cases(6))]
 
     #[test]
     fn all_and_sampled_come_to_the_same(seed in any::<u64>(), count in 1usize..2300, signers in 1u8..=4, batch in 1usize..400) {
