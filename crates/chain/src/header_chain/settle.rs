@@ -69,7 +69,7 @@ fn next_step(chain: &HeaderChain, tip: &B256, seals_checked: u64) -> Result<Step
         let snapshot = if clique { Some(snapshots::stored(chain, tip)?) } else { None };
         let tail = tail(snapshot.as_deref());
         let unsealed = match clique {
-            true => change.view().from_first_unsealed(&pieces, number, tail)?,
+            true => change.view().first_unsealed_on(&pieces, number, tail)?,
             false => change.view().unsealed(&pieces, number, &chain.secret, CHUNK)?,
         };
         if !unsealed.is_empty() {

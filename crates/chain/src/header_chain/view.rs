@@ -191,7 +191,7 @@ impl<'a> View<'a> {
 
     /// Clique: all of the last `tail` numbers from the first on whose seal is not checked by every rule, each with its
     /// hash; nothing where all are.
-    pub(super) fn from_first_unsealed(
+    pub(super) fn first_unsealed_on(
         &self,
         pieces: &[Piece],
         tip: u64,
