@@ -6,6 +6,7 @@ use alloy_rlp::{Encodable, Header as RlpHeader};
 
 use crate::SealedHeader;
 use crate::clique::CliqueError;
+use crate::spec::ChainSpec;
 
 /// Checks proof-of-work seals. Blocking: call it off the async threads.
 pub trait SealCheck: Send + Sync + 'static {
@@ -14,6 +15,11 @@ pub trait SealCheck: Send + Sync + 'static {
     /// Only headers whose ancestry reaches our own chain are to be given: what a seal costs to check depends on the
     /// header's number, which its sender chose.
     fn check(&self, headers: &[SealedHeader]) -> Result<(), (usize, SealError)>;
+
+    /// Told of the chain whose seals will be checked, when it is opened.
+    fn begin(&self, spec: &ChainSpec) {
+        let _ = spec;
+    }
 
     /// Makes ready, in the background, to check seals around block `number`. As with `check`, only for numbers that
     /// our own chain has reached.

@@ -29,7 +29,8 @@ const LANES: usize = 8;
 #[derive(Debug)]
 pub struct Ethash {
     shared: Arc<Shared>,
-    epochs: Epochs,
+    /// Ethereum's until a chain is opened.
+    epochs: OnceLock<Epochs>,
 }
 
 #[derive(Debug)]
@@ -55,15 +56,20 @@ impl Ethash {
 
     /// Keeps [`DEFAULT_CACHES`] caches, and counts epochs as this chain does.
     pub fn for_chain(spec: &ChainSpec) -> Ethash {
-        let long_from = spec.forks.classic.map(|classic| classic.long_epochs);
-        Ethash { epochs: Epochs { long_from }, ..Ethash::new() }
+        let ethash = Ethash::new();
+        ethash.begin(spec);
+        ethash
+    }
+
+    fn counting(&self) -> Epochs {
+        self.epochs.get().copied().unwrap_or_default()
     }
 
     /// Keeps `limit` caches, at least one.
     pub fn with_caches(limit: usize) -> Ethash {
         Ethash {
             shared: Arc::new(Shared { slots: Mutex::new(Vec::new()), limit: limit.max(1) }),
-            epochs: Epochs::default(),
+            epochs: OnceLock::new(),
         }
     }
 
@@ -92,14 +98,21 @@ impl Ethash {
 }
 
 impl SealCheck for Ethash {
+    /// Takes the chain's way to count epochs; that of the first chain stands.
+    fn begin(&self, spec: &ChainSpec) {
+        let long_from = spec.forks.classic.map(|classic| classic.long_epochs);
+        self.epochs.get_or_init(|| Epochs { long_from });
+    }
+
     fn check(&self, headers: &[SealedHeader]) -> Result<(), (usize, SealError)> {
+        let epochs = self.counting();
         let mut start = 0;
-        for run in headers.chunk_by(|a, b| self.epochs.key(a.number) == self.epochs.key(b.number)) {
-            self.check_epoch(self.epochs.key(run[0].number), run).map_err(|(index, error)| (start + index, error))?;
+        for run in headers.chunk_by(|a, b| epochs.key(a.number) == epochs.key(b.number)) {
+            self.check_epoch(epochs.key(run[0].number), run).map_err(|(index, error)| (start + index, error))?;
             start += run.len();
         }
         if let Some(last) = headers.last() {
-            let length = self.epochs.length(last.number);
+            let length = epochs.length(last.number);
             let left = length - last.number % length;
             if left <= PREPARE_AHEAD {
                 self.prepare(last.number.saturating_add(left));
@@ -109,7 +122,7 @@ impl SealCheck for Ethash {
     }
 
     fn prepare(&self, number: u64) {
-        let key = self.epochs.key(number);
+        let key = self.counting().key(number);
         let epoch = key.epoch;
         if epoch >= MAX_EPOCHS {
             return;
@@ -191,15 +204,15 @@ mod tests {
     /// its first block; sizes fall to those of epoch 195.
     #[test]
     fn classic_has_long_epochs_from_thanos_on() {
-        let epochs = Ethash::for_chain(&ChainSpec::classic()).epochs;
+        let epochs = Ethash::for_chain(&ChainSpec::classic()).counting();
         let key = |epoch, seed| CacheKey { epoch, seed };
         assert_eq!(epochs.key(0), key(0, 0));
         assert_eq!(epochs.key(11_699_999), key(389, 389));
         assert_eq!(epochs.key(11_700_000), key(195, 390));
         assert_eq!(epochs.key(11_759_999), key(195, 390));
         assert_eq!(epochs.key(11_760_000), key(196, 392));
-        let epochs = Ethash::for_chain(&ChainSpec::mordor()).epochs;
+        let epochs = Ethash::for_chain(&ChainSpec::mordor()).counting();
         assert_eq!((epochs.key(2_519_999), epochs.key(2_520_000)), (key(83, 83), key(42, 84)));
-        assert_eq!(Ethash::for_chain(&ChainSpec::mainnet()).epochs.key(15_000_000), key(500, 500));
+        assert_eq!(Ethash::for_chain(&ChainSpec::mainnet()).counting().key(15_000_000), key(500, 500));
     }
 }

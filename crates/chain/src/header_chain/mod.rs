@@ -141,6 +141,7 @@ impl HeaderChain {
         store: Arc<dyn Store>,
         config: HeaderChainConfig,
     ) -> Result<HeaderChain, ChainError> {
+        config.seals.begin(&spec);
         open::open(spec, store, config, Limits::default())
     }
 
