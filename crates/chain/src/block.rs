@@ -1,7 +1,10 @@
-//! Whole blocks: the wire item `[header, transactions, uncles]`, and a body against its header.
+//! Whole blocks: the item `[header, transactions, uncles]`, from Shanghai on `[header, transactions, uncles, withdrawals]`
+//! (EIP-4895), and a body against its header.
 
+use alloy_consensus::constants::{EMPTY_OMMER_ROOT_HASH, EMPTY_ROOT_HASH};
 use alloy_consensus::{Header, TxEnvelope};
 use alloy_eips::eip2718::Decodable2718;
+use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{B256, Bytes, keccak256};
 use alloy_rlp::{Encodable, Header as RlpHeader};
 use alloy_trie::root::ordered_trie_root_encoded;
@@ -17,6 +20,8 @@ pub struct RawBlock {
     pub transactions: Vec<Bytes>,
     /// The RLP of each uncle's header.
     pub uncles: Vec<Bytes>,
+    /// The RLP of each withdrawal (EIP-4895); nothing where the block has no such list, as before Shanghai.
+    pub withdrawals: Option<Vec<Bytes>>,
 }
 
 /// What a block holds beside its header.
@@ -26,6 +31,8 @@ pub struct Body {
     pub transactions: Vec<Bytes>,
     /// The RLP of each uncle's header.
     pub uncles: Vec<Bytes>,
+    /// The RLP of each withdrawal (EIP-4895); nothing where the block has no such list, as before Shanghai.
+    pub withdrawals: Option<Vec<Bytes>>,
 }
 
 /// A body that is not its header's.
@@ -47,6 +54,18 @@ pub enum BodyError {
         /// Computed from the body.
         got: B256,
     },
+    /// The withdrawals are not those of the header (EIP-4895).
+    #[error("withdrawals root: expected {}, got {}", root_text(.expected), root_text(.got))]
+    WithdrawalsRoot {
+        /// The header's, if it has one.
+        expected: Option<B256>,
+        /// Computed from the body, if it has withdrawals.
+        got: Option<B256>,
+    },
+}
+
+fn root_text(root: &Option<B256>) -> String {
+    root.map_or("none".to_owned(), |root| root.to_string())
 }
 
 impl RawBlock {
@@ -57,21 +76,27 @@ impl RawBlock {
 
     /// Decodes the wire item from exactly `raw`, as slices that share its memory.
     pub fn decode_bytes(raw: &Bytes) -> Result<RawBlock, DecodeError> {
-        let [header, transactions, uncles] = items(raw, "block")?;
+        let ([header, transactions, uncles], withdrawals) = items(raw, "block")?;
         list_items(&header, "header")?;
-        Ok(RawBlock { header, transactions: decode_transactions(&transactions)?, uncles: decode_uncles(&uncles)? })
+        let (transactions, uncles) = (decode_transactions(&transactions)?, decode_uncles(&uncles)?);
+        Ok(RawBlock { header, transactions, uncles, withdrawals: decode_withdrawals(withdrawals)? })
     }
 
     /// The wire item.
     pub fn encode(&self) -> Bytes {
-        let transactions = transactions_payload(&self.transactions);
-        let uncles = list_length(self.uncles.iter().map(|uncle| uncle.len()).sum());
-        let payload_length = self.header.len() + list_length(transactions) + uncles;
+        let parts = Parts::of(&self.transactions, &self.uncles, self.withdrawals.as_deref());
+        let payload_length = self.header.len() + parts.length();
         let mut out = Vec::with_capacity(list_length(payload_length));
         RlpHeader { list: true, payload_length }.encode(&mut out);
         out.extend_from_slice(&self.header);
-        encode_parts(&self.transactions, &self.uncles, &mut out);
+        parts.encode(&mut out);
         out.into()
+    }
+
+    /// Length of the encoded item in bytes.
+    pub fn length(&self) -> usize {
+        let parts = Parts::of(&self.transactions, &self.uncles, self.withdrawals.as_deref());
+        list_length(self.header.len() + parts.length())
     }
 
     /// The block's hash: Keccak-256 of the header as it came.
@@ -86,30 +111,57 @@ impl RawBlock {
 
     /// The body, cheaply: the parts are shared.
     pub fn body(&self) -> Body {
-        Body { transactions: self.transactions.clone(), uncles: self.uncles.clone() }
+        Body {
+            transactions: self.transactions.clone(),
+            uncles: self.uncles.clone(),
+            withdrawals: self.withdrawals.clone(),
+        }
     }
 
     /// Puts a header and a body together.
     pub fn from_parts(header: Bytes, body: Body) -> RawBlock {
-        RawBlock { header, transactions: body.transactions, uncles: body.uncles }
+        let Body { transactions, uncles, withdrawals } = body;
+        RawBlock { header, transactions, uncles, withdrawals }
     }
 }
 
 impl Body {
-    /// Decodes `[transactions, uncles]` from exactly `raw`: the form of bodies in era1 files and later `eth` versions.
+    /// Decodes `[transactions, uncles]` or `[transactions, uncles, withdrawals]` from exactly `raw`: the form of bodies in
+    /// era1 files and later `eth` versions.
     pub fn decode(raw: &[u8]) -> Result<Body, DecodeError> {
-        let [transactions, uncles] = items(&Bytes::copy_from_slice(raw), "body")?;
-        Ok(Body { transactions: decode_transactions(&transactions)?, uncles: decode_uncles(&uncles)? })
+        let ([transactions, uncles], withdrawals) = items(&Bytes::copy_from_slice(raw), "body")?;
+        let (transactions, uncles) = (decode_transactions(&transactions)?, decode_uncles(&uncles)?);
+        Ok(Body { transactions, uncles, withdrawals: decode_withdrawals(withdrawals)? })
     }
 
-    /// `[transactions, uncles]`.
+    /// `[transactions, uncles]`, with the withdrawals as third item where there is a list of them.
     pub fn encode(&self) -> Bytes {
-        let uncles = list_length(self.uncles.iter().map(|uncle| uncle.len()).sum());
-        let payload_length = list_length(transactions_payload(&self.transactions)) + uncles;
+        let parts = Parts::of(&self.transactions, &self.uncles, self.withdrawals.as_deref());
+        let payload_length = parts.length();
         let mut out = Vec::with_capacity(list_length(payload_length));
         RlpHeader { list: true, payload_length }.encode(&mut out);
-        encode_parts(&self.transactions, &self.uncles, &mut out);
+        parts.encode(&mut out);
         out.into()
+    }
+
+    /// The body where the header alone proves it: no transactions, no uncles, no withdrawals.
+    pub fn known_empty(header: &Header) -> Option<Body> {
+        let empty = header.transactions_root == EMPTY_ROOT_HASH
+            && header.ommers_hash == EMPTY_OMMER_ROOT_HASH
+            && header.withdrawals_root.is_none_or(|root| root == EMPTY_ROOT_HASH);
+        empty.then(|| Body { withdrawals: header.withdrawals_root.map(|_| Vec::new()), ..Body::default() })
+    }
+
+    /// The root of the trie of withdrawals (EIP-4895), where there is a list of them.
+    pub fn withdrawals_root(&self) -> Option<B256> {
+        self.withdrawals.as_deref().map(ordered_trie_root_encoded)
+    }
+
+    /// The withdrawals, strictly: each is the one canonical encoding of a withdrawal.
+    pub fn decode_withdrawals(&self) -> Result<Vec<Withdrawal>, DecodeError> {
+        let decode =
+            |raw: &Bytes| alloy_rlp::decode_exact(raw).map_err(|error| DecodeError::Rlp { what: "withdrawal", error });
+        self.withdrawals.iter().flatten().map(decode).collect()
     }
 
     /// The root of the trie of transactions.
@@ -145,7 +197,7 @@ impl Body {
     }
 }
 
-/// Checks that a body is its header's: transactions root and uncles hash. The rules for the uncles themselves are
+/// Checks that a body is its header's: uncles hash, transactions root and withdrawals root. The rules for the uncles themselves are
 /// [`crate::verify_uncles`]'s.
 pub fn verify_body(header: &Header, body: &Body) -> Result<(), BodyError> {
     let got = body.uncles_hash();
@@ -156,6 +208,10 @@ pub fn verify_body(header: &Header, body: &Body) -> Result<(), BodyError> {
     if got != header.transactions_root {
         return Err(BodyError::TransactionsRoot { expected: header.transactions_root, got });
     }
+    let got = body.withdrawals_root();
+    if got != header.withdrawals_root {
+        return Err(BodyError::WithdrawalsRoot { expected: header.withdrawals_root, got });
+    }
     Ok(())
 }
 
@@ -165,6 +221,10 @@ fn decode_transaction(index: usize, raw: &Bytes) -> Result<TxEnvelope, DecodeErr
     let transaction = TxEnvelope::decode_2718(&mut rest).map_err(|error| refused(error.to_string()))?;
     if !rest.is_empty() {
         return Err(refused(format!("{} bytes after its end", rest.len())));
+    }
+    // EIP-4844: blobs go with a transaction between pools, and never stand in a block.
+    if transaction.as_eip4844().is_some_and(|transaction| transaction.tx().as_with_sidecar().is_some()) {
+        return Err(refused("carries blobs".to_owned()));
     }
     Ok(transaction)
 }
@@ -199,16 +259,46 @@ fn decode_uncles(raw: &Bytes) -> Result<Vec<Bytes>, DecodeError> {
     Ok(uncles)
 }
 
-fn encode_parts(transactions: &[Bytes], uncles: &[Bytes], out: &mut Vec<u8>) {
-    RlpHeader { list: true, payload_length: transactions_payload(transactions) }.encode(out);
-    for transaction in transactions {
-        if is_legacy(transaction) {
-            out.extend_from_slice(transaction);
-        } else {
-            transaction.encode(out);
+fn decode_withdrawals(raw: Option<Bytes>) -> Result<Option<Vec<Bytes>>, DecodeError> {
+    let Some(raw) = raw else { return Ok(None) };
+    let withdrawals = list_items(&raw, "withdrawals")?;
+    for withdrawal in &withdrawals {
+        list_items(withdrawal, "withdrawal")?;
+    }
+    Ok(Some(withdrawals))
+}
+
+/// What stands behind the header.
+struct Parts<'a> {
+    transactions: &'a [Bytes],
+    uncles: &'a [Bytes],
+    withdrawals: Option<&'a [Bytes]>,
+}
+
+impl<'a> Parts<'a> {
+    fn of(transactions: &'a [Bytes], uncles: &'a [Bytes], withdrawals: Option<&'a [Bytes]>) -> Parts<'a> {
+        Parts { transactions, uncles, withdrawals }
+    }
+
+    fn length(&self) -> usize {
+        let list = |items: &[Bytes]| list_length(items.iter().map(|item| item.len()).sum());
+        list_length(transactions_payload(self.transactions)) + list(self.uncles) + self.withdrawals.map_or(0, list)
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        RlpHeader { list: true, payload_length: transactions_payload(self.transactions) }.encode(out);
+        for transaction in self.transactions {
+            if is_legacy(transaction) {
+                out.extend_from_slice(transaction);
+            } else {
+                transaction.encode(out);
+            }
+        }
+        encode_list(self.uncles, out);
+        if let Some(withdrawals) = self.withdrawals {
+            encode_list(withdrawals, out);
         }
     }
-    encode_list(uncles, out);
 }
 
 /// Whether the bytes are a legacy transaction: EIP-2718 tells the two apart by the first byte.
@@ -233,11 +323,13 @@ fn list_length(payload: usize) -> usize {
     RlpHeader { list: true, payload_length: payload }.length_with_payload()
 }
 
-/// The items of a list of exactly `N`.
-fn items<const N: usize>(raw: &Bytes, what: &'static str) -> Result<[Bytes; N], DecodeError> {
-    let items = list_items(raw, what)?;
+/// The items of a list of exactly `N`, and the withdrawals where there is one more.
+fn items<const N: usize>(raw: &Bytes, what: &'static str) -> Result<([Bytes; N], Option<Bytes>), DecodeError> {
+    let mut items = list_items(raw, what)?;
     let got = items.len();
-    items.try_into().map_err(|_| DecodeError::Items { what, expected: N, got })
+    let withdrawals = if got == N + 1 { items.pop() } else { None };
+    let items = items.try_into().map_err(|_| DecodeError::Items { what, expected: N, got })?;
+    Ok((items, withdrawals))
 }
 
 /// The raw items of the list that is exactly `raw`.

@@ -2,17 +2,22 @@
 
 use std::sync::Arc;
 
-use alloy_consensus::{Header, ReceiptEnvelope, TxEnvelope};
+use alloy_consensus::{Header, ReceiptEnvelope, Transaction, TxEnvelope};
 use alloy_eips::eip2718::Encodable2718;
+use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Address, B256};
+use revm::primitives::hardfork::SpecId;
 use rushlight_chain::{ChainSpec, Consensus, RawBlock, SealedHeader, clique, verify_body};
 
-use crate::error::{InsertError, Refusal, Rule};
+use crate::error::{InsertError, Refusal, Rule, optional};
 use crate::execute::{ExecuteError, Input, execute};
 use crate::nodes::Nodes;
 use crate::rules::Rules;
 use crate::state::{Ancestors, State, StateError};
 use crate::tries::list_root;
+
+/// The most bytes of a block's RLP from Osaka on: 10 MiB, less 2 MiB for the beacon block around it (EIP-7934).
+const MAX_BLOCK_BYTES: usize = 8 * 1024 * 1024;
 
 /// A block whose parts decode and belong together.
 #[derive(Debug)]
@@ -21,6 +26,7 @@ pub(crate) struct Checked {
     pub(crate) header: SealedHeader,
     pub(crate) transactions: Vec<TxEnvelope>,
     pub(crate) uncles: Vec<SealedHeader>,
+    pub(crate) withdrawals: Vec<Withdrawal>,
 }
 
 impl Checked {
@@ -32,7 +38,8 @@ impl Checked {
         verify_body(&header, &body).map_err(|error| Refusal::from(error).of(&header))?;
         let transactions = body.decode_transactions().map_err(|error| Refusal::from(error).of(&header))?;
         let uncles = body.decode_uncle_headers().map_err(|error| Refusal::from(error).of(&header))?;
-        Ok(Checked { raw, header, transactions, uncles })
+        let withdrawals = body.decode_withdrawals().map_err(|error| Refusal::from(error).of(&header))?;
+        Ok(Checked { raw, header, transactions, uncles, withdrawals })
     }
 }
 
@@ -46,15 +53,18 @@ pub(crate) fn verify(
     ancestors: &Ancestors<'_>,
 ) -> Result<Vec<ReceiptEnvelope>, InsertError> {
     let header = &block.header;
-    let rules = Rules::at(spec, header.number, header.timestamp).map_err(|fork| InsertError::NotSupported {
+    let rules = Rules::at(spec, header).map_err(|fork| InsertError::NotSupported {
         hash: header.hash(),
         number: header.number,
         fork,
     })?;
+    check_parts(&rules, block).map_err(|refusal| refusal.of(header))?;
     let uncles: Vec<Header> = block.uncles.iter().map(|uncle| uncle.inner().clone()).collect();
     let beneficiary = beneficiary(spec, header)?;
-    let input = Input { header, transactions: &block.transactions, uncles: &uncles, beneficiary };
-    let mut state = State::new(nodes.clone(), parent_root, ancestors);
+    let (transactions, withdrawals) = (&block.transactions, &block.withdrawals);
+    let input = Input { header, transactions, uncles: &uncles, withdrawals, beneficiary };
+    let delegations = rules.spec.is_enabled_in(SpecId::PRAGUE);
+    let mut state = State::new(nodes.clone(), parent_root, delegations, ancestors);
     let outcome = execute(&rules, &input, &mut state).map_err(|error| match error {
         ExecuteError::Bad(refusal) => refusal.of(header),
         ExecuteError::Local(error) => error.into(),
@@ -68,14 +78,34 @@ pub(crate) fn verify(
         Refusal::new(Rule::LogsBloom, outcome.bloom, header.logs_bloom)
     } else if receipts_root != header.receipts_root {
         Refusal::new(Rule::ReceiptsRoot, receipts_root, header.receipts_root)
+    } else if outcome.requests_hash != header.requests_hash {
+        let (expected, got) = (optional(outcome.requests_hash), optional(header.requests_hash));
+        Refusal::new(Rule::RequestsHash, expected, got)
     } else if outcome.state_root != header.state_root {
         Refusal::new(Rule::StateRoot, outcome.state_root, header.state_root)
     } else {
-        // The root was compared with the body; this is for the nodes.
+        // The roots were compared with the body; this is for the nodes.
         list_root(nodes, &block.raw.transactions).map_err(StateError::from)?;
+        list_root(nodes, block.raw.withdrawals.as_deref().unwrap_or_default()).map_err(StateError::from)?;
         return Ok(outcome.receipts);
     };
     Err(refusal.of(header))
+}
+
+/// What the forks ask of a block's parts beside what its header does.
+fn check_parts(rules: &Rules, block: &Checked) -> Result<(), Refusal> {
+    let size = block.raw.length();
+    if rules.spec.is_enabled_in(SpecId::OSAKA) && size > MAX_BLOCK_BYTES {
+        return Err(Refusal::new(Rule::BlockSize, format_args!("at most {MAX_BLOCK_BYTES} bytes"), size));
+    }
+    if rules.blobs.is_some() {
+        let blobs: u64 = block.transactions.iter().filter_map(|transaction| transaction.blob_gas_used()).sum();
+        let claimed = block.header.blob_gas_used.unwrap_or_default();
+        if blobs != claimed {
+            return Err(Refusal::new(Rule::BlobGasUsed, blobs, claimed));
+        }
+    }
+    Ok(())
 }
 
 /// Who gets a block's fees and reward.

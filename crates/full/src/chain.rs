@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use alloy_consensus::constants::{EMPTY_OMMER_ROOT_HASH, EMPTY_ROOT_HASH};
+use alloy_consensus::constants::EMPTY_ROOT_HASH;
 use alloy_genesis::Genesis;
 use alloy_primitives::{B256, Bytes};
 use rushlight_chain::store::{Batch, Column, Store, StoreError, bind};
-use rushlight_chain::{Body, ChainSpec, Clock, HeaderChain, HeaderChainConfig, SealCheck, SealPolicy, SealedHeader};
+use rushlight_chain::{Body, ChainSpec, Clock, HeaderChain, HeaderChainConfig, ProofOfStake, SealCheck, SealPolicy, SealedHeader};
 
 use crate::error::OpenError;
 use crate::lookup;
@@ -57,7 +57,11 @@ impl FullChain {
         let nodes = Arc::new(Nodes::new(store.clone()));
         write_genesis(&spec, &genesis, &*store, &nodes)?;
         let FullConfig { seals, clock } = config;
-        let header_config = HeaderChainConfig::new(SealPolicy::All, seals.clone(), clock.clone());
+        // Who hands in a file has chosen its chain. What peers send is another matter: see `ChainSink::extend`.
+        let header_config = HeaderChainConfig {
+            proof_of_stake: ProofOfStake::Import,
+            ..HeaderChainConfig::new(SealPolicy::All, seals.clone(), clock.clone())
+        };
         let headers = Arc::new(HeaderChain::open(spec.clone(), store.clone(), header_config)?);
         Ok(FullChain { spec, headers, store, nodes, seals, clock, writer: Mutex::new(()) })
     }
@@ -98,8 +102,8 @@ impl FullChain {
 
     /// The body of a block whose header is held.
     pub(crate) fn stored_body(&self, header: &SealedHeader) -> Result<Option<Body>, StoreError> {
-        if header.transactions_root == EMPTY_ROOT_HASH && header.ommers_hash == EMPTY_OMMER_ROOT_HASH {
-            return Ok(Some(Body::default()));
+        if let Some(body) = Body::known_empty(header) {
+            return Ok(Some(body));
         }
         let hash = header.hash();
         let Some(body) = self.store.get(Column::Bodies, hash.as_slice())? else { return Ok(None) };

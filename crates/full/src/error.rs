@@ -21,10 +21,20 @@ pub enum Rule {
     TransactionsRoot,
     /// The body's uncles are the header's.
     UnclesHash,
+    /// The body's withdrawals are the header's (EIP-4895).
+    WithdrawalsRoot,
     /// A rule of uncles, by its name in `rushlight_chain`.
     Uncle(&'static str),
     /// An uncle's seal, by its name in `rushlight_chain`.
     UncleSeal(&'static str),
+    /// From Osaka on a block is at most 8 MiB long (EIP-7934).
+    BlockSize,
+    /// The blob gas of the transactions is the header's (EIP-4844).
+    BlobGasUsed,
+    /// The requests to the beacon chain are the header's (EIP-7685).
+    RequestsHash,
+    /// A system contract answers as it has to, by what it is for.
+    SystemContract(&'static str),
     /// A transaction is valid where it stands.
     Transaction {
         /// Its position in the block.
@@ -47,9 +57,14 @@ impl fmt::Display for Rule {
             Rule::Header(name) | Rule::Seal(name) => f.write_str(name),
             Rule::TransactionsRoot => f.write_str("transactions root"),
             Rule::UnclesHash => f.write_str("uncles hash"),
+            Rule::WithdrawalsRoot => f.write_str("withdrawals root"),
             Rule::Uncle(name) => f.write_str(name),
             Rule::UncleSeal(name) => write!(f, "uncle's {name}"),
             Rule::Transaction { index } => write!(f, "transaction {index}"),
+            Rule::BlockSize => f.write_str("block size"),
+            Rule::BlobGasUsed => f.write_str("blob gas used"),
+            Rule::RequestsHash => f.write_str("requests hash"),
+            Rule::SystemContract(name) => write!(f, "{name} contract"),
             Rule::GasUsed => f.write_str("gas used"),
             Rule::LogsBloom => f.write_str("logs bloom"),
             Rule::ReceiptsRoot => f.write_str("receipts root"),
@@ -86,8 +101,16 @@ impl From<BodyError> for Refusal {
         match error {
             BodyError::TransactionsRoot { expected, got } => Refusal::new(Rule::TransactionsRoot, expected, got),
             BodyError::UnclesHash { expected, got } => Refusal::new(Rule::UnclesHash, expected, got),
+            BodyError::WithdrawalsRoot { expected, got } => {
+                Refusal::new(Rule::WithdrawalsRoot, optional(expected), optional(got))
+            }
         }
     }
+}
+
+/// Of what need not be there.
+pub(crate) fn optional(root: Option<B256>) -> String {
+    root.map_or("none".to_owned(), |root| root.to_string())
 }
 
 impl From<DecodeError> for Refusal {

@@ -3,22 +3,28 @@
 //! The EVM is `alloy-evm`'s; the loop around it is ours, because its block executor knows neither the roots in
 //! receipts before Byzantium, nor clique's missing rewards, and moves the DAO's money after the transactions instead of
 //! before them. Rules: Yellow Paper sections 4.3, 6 and 11; EIP-2, EIP-150, EIP-155, EIP-161, EIP-170, EIP-649,
-//! EIP-658, EIP-779, EIP-1234, EIP-1559, EIP-2929 and EIP-2930.
+//! EIP-658, EIP-779, EIP-1234, EIP-1559, EIP-2929, EIP-2930, EIP-3675, EIP-4399, EIP-4844 and EIP-4895; what stands
+//! outside the transactions from Cancun on is in [`crate::system`].
 
 use alloy_consensus::transaction::SignerRecoverable;
 use alloy_consensus::{Eip658Value, Header, Receipt, ReceiptEnvelope, Transaction, TxEnvelope};
+use alloy_eips::eip4895::Withdrawal;
 use alloy_evm::block::calc;
 use alloy_evm::eth::dao_fork::{DAO_HARDFORK_ACCOUNTS, DAO_HARDFORK_BENEFICIARY};
 use alloy_evm::{EthEvmFactory, Evm, EvmEnv, EvmFactory, FromRecoveredTx};
 use alloy_primitives::{Address, B256, Bloom, U256};
 use revm::context::result::{EVMError, ExecutionResult};
 use revm::context::{BlockEnv, CfgEnv, TxEnv};
+use revm::context_interface::block::BlobExcessGasAndPrice;
 use revm::primitives::hardfork::SpecId;
 use revm::{Database, DatabaseCommit};
 
+use rushlight_chain::blob_base_fee;
+
 use crate::error::{Refusal, Rule};
-use crate::rules::Rules;
+use crate::rules::{Randomness, Rules};
 use crate::state::{State, StateError};
+use crate::system;
 
 /// A block that is to be executed; its header and body agree already.
 #[derive(Debug)]
@@ -26,6 +32,8 @@ pub(crate) struct Input<'a> {
     pub(crate) header: &'a Header,
     pub(crate) transactions: &'a [TxEnvelope],
     pub(crate) uncles: &'a [Header],
+    /// What leaves the beacon chain for this one (EIP-4895).
+    pub(crate) withdrawals: &'a [Withdrawal],
     /// Who gets fees and reward: the header's beneficiary, on a clique chain the signer.
     pub(crate) beneficiary: Address,
 }
@@ -37,6 +45,8 @@ pub(crate) struct Outcome {
     pub(crate) gas_used: u64,
     pub(crate) bloom: Bloom,
     pub(crate) state_root: B256,
+    /// The hash of what the block asks of the beacon chain (EIP-7685), from Prague on.
+    pub(crate) requests_hash: Option<B256>,
 }
 
 /// Why a block was not executed to its end.
@@ -62,8 +72,11 @@ pub(crate) fn execute(rules: &Rules, block: &Input<'_>, state: &mut State<'_>) -
     let mut receipts = Vec::with_capacity(block.transactions.len());
     let mut gas_used = 0;
     let mut bloom = Bloom::ZERO;
-    if !block.transactions.is_empty() {
+    let mut requests_hash = None;
+    // Without transactions there is nothing to run before Cancun.
+    if !block.transactions.is_empty() || rules.spec.is_enabled_in(SpecId::CANCUN) {
         let mut evm = EthEvmFactory::default().create_evm(&mut *state, environment(rules, block));
+        system::before(rules, &mut evm, block.header)?;
         for (index, transaction) in block.transactions.iter().enumerate() {
             let left = block.header.gas_limit - gas_used;
             let result = transact(rules, &mut evm, index, transaction, left)?;
@@ -79,11 +92,18 @@ pub(crate) fn execute(rules: &Rules, block: &Input<'_>, state: &mut State<'_>) -
             bloom |= receipt.logs_bloom;
             receipts.push(ReceiptEnvelope::from_typed(transaction.tx_type(), receipt));
         }
+        if rules.spec.is_enabled_in(SpecId::PRAGUE) {
+            requests_hash = Some(system::after(rules, &mut evm, &receipts)?);
+        }
+    }
+    for withdrawal in block.withdrawals.iter().filter(|withdrawal| withdrawal.amount != 0) {
+        // EIP-4895: one of nothing brings no account into being.
+        state.add_balance(withdrawal.address, withdrawal.amount_wei())?;
     }
     if let Some(reward) = rules.reward {
         pay_rewards(reward, block, state)?;
     }
-    Ok(Outcome { receipts, gas_used, bloom, state_root: state.root()? })
+    Ok(Outcome { receipts, gas_used, bloom, state_root: state.root()?, requests_hash })
 }
 
 fn environment(rules: &Rules, block: &Input<'_>) -> EvmEnv {
@@ -95,10 +115,22 @@ fn environment(rules: &Rules, block: &Input<'_>) -> EvmEnv {
         gas_limit: header.gas_limit,
         basefee: header.base_fee_per_gas.unwrap_or_default(),
         difficulty: header.difficulty,
-        prevrandao: None,
+        prevrandao: rules.randomness.map(|randomness| match randomness {
+            Randomness::MixHash => header.mix_hash,
+            Randomness::Zero => B256::ZERO,
+        }),
+        blob_excess_gas_and_price: rules.blobs.map(|blobs| {
+            let excess_blob_gas = header.excess_blob_gas.unwrap_or_default();
+            BlobExcessGasAndPrice { excess_blob_gas, blob_gasprice: blob_base_fee(&blobs, excess_blob_gas) }
+        }),
         ..BlockEnv::default()
     };
-    EvmEnv::new(CfgEnv::new_with_spec(rules.spec).with_chain_id(rules.chain_id), block)
+    let mut config = CfgEnv::new_with_spec(rules.spec).with_chain_id(rules.chain_id);
+    if let Some(blobs) = rules.blobs {
+        config.max_blobs_per_tx = Some(blobs.max_blobs_per_tx);
+        config.blob_base_fee_update_fraction = u64::try_from(blobs.update_fraction).ok();
+    }
+    EvmEnv::new(config, block)
 }
 
 fn transact<E>(

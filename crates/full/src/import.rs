@@ -285,7 +285,8 @@ impl<R: BufRead> Blocks<R> {
         while run.len() < RUN_BLOCKS && bytes < RUN_BYTES {
             match self.next() {
                 Ok(Some(entry)) => {
-                    let parts = entry.block.transactions.iter().chain(&entry.block.uncles);
+                    let withdrawals = entry.block.withdrawals.iter().flatten();
+                    let parts = entry.block.transactions.iter().chain(&entry.block.uncles).chain(withdrawals);
                     bytes += entry.block.header.len() + parts.map(|part| part.len()).sum::<usize>();
                     run.push(entry);
                 }

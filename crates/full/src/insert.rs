@@ -10,7 +10,7 @@ use alloy_consensus::ReceiptEnvelope;
 use alloy_consensus::constants::EMPTY_OMMER_ROOT_HASH;
 use alloy_primitives::{B256, keccak256};
 use rushlight_chain::{
-    Batch, ChainError, Column, Consensus, Extended, Fork, HeaderError, Known, MAX_UNCLE_DEPTH, RawBlock,
+    Batch, Body, ChainError, Column, Consensus, Extended, Fork, HeaderError, Known, MAX_UNCLE_DEPTH, RawBlock,
     Refusal as HeaderRefusal, UncleError, verify_uncles,
 };
 
@@ -211,7 +211,7 @@ impl FullChain {
     fn record(&self, block: &Checked, receipts: &[ReceiptEnvelope], batch: &mut Batch) {
         let hash = block.header.hash();
         let body = block.raw.body();
-        if !body.transactions.is_empty() || !body.uncles.is_empty() {
+        if Body::known_empty(&block.header).is_none() {
             batch.put_bytes(Column::Bodies, hash.into(), body.encode());
             lookup::record(&hash, &block.header, &body, batch);
         }

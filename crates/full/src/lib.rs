@@ -15,8 +15,8 @@
 //! ```
 //!
 //! Whatever comes in, from a file, a peer or the own sealer, takes the one way through [`FullChain::insert`]: header
-//! rules and seal, body, uncles, transactions, gas, bloom, receipts and state root are all checked, from Frontier to
-//! London. It is an archive: no state is ever forgotten, so any accepted block can be built on, and any answer proved.
+//! rules and seal, body, uncles, transactions, gas, bloom, receipts, requests and state root are all checked, from Frontier to
+//! Osaka and its blob schedules. It is an archive: no state is ever forgotten, so any accepted block can be built on, and any answer proved.
 
 mod access;
 mod accumulator;
@@ -33,6 +33,7 @@ mod rlp_file;
 mod rules;
 mod sealer;
 mod state;
+mod system;
 mod tries;
 #[cfg(test)]
 mod vectors;

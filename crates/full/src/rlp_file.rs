@@ -133,7 +133,7 @@ mod tests {
 
     fn block(number: u64) -> RawBlock {
         let header = Header { number, extra_data: Bytes::from(vec![7; 20]), ..Header::default() };
-        RawBlock { header: rushlight_chain::header::encode(&header), transactions: vec![], uncles: vec![] }
+        RawBlock { header: rushlight_chain::header::encode(&header), ..RawBlock::default() }
     }
 
     fn file(count: u64) -> Vec<u8> {

@@ -1,10 +1,23 @@
 //! Which rules a block is executed by: its chain's forks, as the EVM knows them.
 
+use alloy_consensus::Header;
+use alloy_eips::eip7594::MAX_BLOBS_PER_TX_FUSAKA;
+use alloy_eips::eip7840::BlobParams;
+use alloy_primitives::Address;
 use revm::primitives::hardfork::SpecId;
 use rushlight_chain::{ChainSpec, Consensus, Fork};
 
 /// Wei in an ether.
 const ETHER: u128 = 1_000_000_000_000_000_000;
+
+/// What PREVRANDAO (EIP-4399) answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Randomness {
+    /// The header's mix hash, as the beacon chain drew it.
+    MixHash,
+    /// Zero: on an extended clique chain nobody draws.
+    Zero,
+}
 
 /// The rules of one block: what the chain's specification says at its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,16 +29,26 @@ pub(crate) struct Rules {
     pub(crate) replay_protection: bool,
     /// Whether this is the block at which the DAO's money moves (EIP-779).
     pub(crate) dao: bool,
-    /// What the miner gets for the block, in wei; none on a clique chain.
+    /// What the miner gets for the block, in wei; none on a clique chain, and none by proof of stake.
     pub(crate) reward: Option<u128>,
+    /// What PREVRANDAO answers; nothing where the instruction is still DIFFICULTY.
+    pub(crate) randomness: Option<Randomness>,
+    /// The blob schedule in force, from Cancun on.
+    pub(crate) blobs: Option<BlobParams>,
+    /// Whose logs are deposits (EIP-6110).
+    pub(crate) deposit_contract: Option<Address>,
 }
 
 impl Rules {
-    /// The rules of a block with this number and time, or the name of what is not supported yet.
-    pub(crate) fn at(spec: &ChainSpec, number: u64, timestamp: u64) -> Result<Rules, String> {
-        let active = |fork| spec.forks.is_active(fork, number, timestamp);
-        // The bomb delays between London and Paris change nothing that is executed.
-        if let Some(fork) = spec.forks.active(number, timestamp).find(|fork| *fork >= Fork::Paris) {
+    /// The rules of the block with this header, which header rules have let pass, or the name of what is not supported.
+    pub(crate) fn at(spec: &ChainSpec, header: &Header) -> Result<Rules, String> {
+        let Header { number, timestamp, .. } = *header;
+        // By the header rules no other block has no difficulty.
+        let merged = spec.forks.terminal_total_difficulty().is_some() && header.difficulty.is_zero();
+        // Timestamps schedule forks of proof of stake and of extended clique; work and stock clique have none of these.
+        let by_time = merged || spec.is_extended_clique();
+        let active = |fork| (by_time || fork < Fork::Shanghai) && spec.forks.is_active(fork, number, timestamp);
+        if let Some(fork) = [Fork::Amsterdam, Fork::Bogota].into_iter().find(|fork| active(*fork)) {
             return Err(fork.to_string());
         }
         // EIP-1283's gas for storage was withdrawn before it reached mainnet; the EVM in use does not know it.
@@ -33,6 +56,11 @@ impl Rules {
             return Err("Constantinople without Petersburg".to_owned());
         }
         let evm = [
+            (Fork::Osaka, SpecId::OSAKA),
+            (Fork::Prague, SpecId::PRAGUE),
+            (Fork::Cancun, SpecId::CANCUN),
+            (Fork::Shanghai, SpecId::SHANGHAI),
+            // The bomb delays between London and Paris change nothing that is executed.
             (Fork::London, SpecId::LONDON),
             (Fork::Berlin, SpecId::BERLIN),
             (Fork::Istanbul, SpecId::ISTANBUL),
@@ -43,6 +71,17 @@ impl Rules {
             (Fork::Homestead, SpecId::HOMESTEAD),
         ];
         let rules = evm.into_iter().find(|(fork, _)| active(*fork)).map_or(SpecId::FRONTIER, |(_, rules)| rules);
+        let rules = if merged && !rules.is_enabled_in(SpecId::MERGE) { SpecId::MERGE } else { rules };
+        let randomness = rules.is_enabled_in(SpecId::MERGE).then_some(match spec.consensus {
+            Consensus::Clique { .. } if !merged => Randomness::Zero,
+            _ => Randomness::MixHash,
+        });
+        let blobs = rules.is_enabled_in(SpecId::CANCUN).then(|| spec.forks.blob_params(number, timestamp)).flatten();
+        let blobs = blobs.map(|blobs| {
+            // EIP-7594: from Osaka on a transaction has a limit of its own.
+            let most = if rules.is_enabled_in(SpecId::OSAKA) { MAX_BLOBS_PER_TX_FUSAKA } else { u64::MAX };
+            blobs.with_max_blobs_per_tx(blobs.max_blob_count.min(most))
+        });
         // EIP-649 and EIP-1234 lowered the reward.
         let reward = if active(Fork::Petersburg) {
             2 * ETHER
@@ -56,19 +95,25 @@ impl Rules {
             spec: rules,
             replay_protection: spec.forks.eip155_block.is_some_and(|block| block <= number),
             dao: spec.forks.dao_fork_support && spec.forks.block(Fork::Dao) == Some(number),
-            reward: (spec.consensus == Consensus::Ethash).then_some(reward),
+            reward: (spec.consensus == Consensus::Ethash && !merged).then_some(reward),
+            randomness,
+            blobs,
+            deposit_contract: spec.deposit_contract,
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use alloy_primitives::U256;
+
     use super::*;
 
     #[test]
     fn mainnet_by_number() {
         let spec = ChainSpec::mainnet();
-        let rules = |number| Rules::at(&spec, number, 0).unwrap();
+        let header = |number| Header { number, difficulty: U256::from(1), ..Header::default() };
+        let rules = |number| Rules::at(&spec, &header(number)).unwrap();
         let expected = [
             (0, SpecId::FRONTIER, 5),
             (1_149_999, SpecId::FRONTIER, 5),
@@ -88,6 +133,5 @@ mod tests {
         }
         assert!(rules(1_920_000).dao && !rules(1_919_999).dao && !rules(1_920_001).dao);
         assert!(!rules(2_674_999).replay_protection && rules(2_675_000).replay_protection);
-        assert_eq!(Rules::at(&spec, 17_034_870, 1_681_338_455), Err("Shanghai".to_owned()));
     }
 }

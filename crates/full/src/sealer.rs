@@ -100,7 +100,7 @@ impl CliqueSealer {
     /// is the block's.
     pub fn seal(&self, draft: Draft) -> Result<(SealedHeader, RawBlock), SealingError> {
         let sealed = seal(draft.header, &self.key)?;
-        let block = RawBlock { header: header::encode(&sealed), transactions: Vec::new(), uncles: Vec::new() };
+        let block = RawBlock { header: header::encode(&sealed), ..RawBlock::default() };
         Ok((sealed, block))
     }
 }

@@ -79,6 +79,8 @@ pub(crate) struct State<'a> {
     root: B256,
     accounts: HashMap<Address, Entry>,
     codes: HashMap<B256, Bytecode>,
+    /// Whether code may be a delegation (EIP-7702). Before Prague the same bytes were code like any other.
+    delegations: bool,
     ancestors: &'a Ancestors<'a>,
     /// The first failure of a commit, which has no way to report it; [`State::root`] does.
     failed: Option<StateError>,
@@ -91,9 +93,10 @@ impl std::fmt::Debug for State<'_> {
 }
 
 impl<'a> State<'a> {
-    /// The state of `root`. `ancestors` answers the BLOCKHASH instruction.
-    pub(crate) fn new(nodes: Arc<Nodes>, root: B256, ancestors: &'a Ancestors<'a>) -> Self {
-        State { nodes, root, accounts: HashMap::new(), codes: HashMap::new(), ancestors, failed: None }
+    /// The state of `root`. `delegations`: whether EIP-7702 is in force. `ancestors` answers the BLOCKHASH instruction.
+    pub(crate) fn new(nodes: Arc<Nodes>, root: B256, delegations: bool, ancestors: &'a Ancestors<'a>) -> Self {
+        let (accounts, codes) = (HashMap::new(), HashMap::new());
+        State { nodes, root, accounts, codes, delegations, ancestors, failed: None }
     }
 
     /// Adds `amount` to a balance, making the account if need be: block rewards and the DAO's refund.
@@ -214,8 +217,12 @@ impl Database for State<'_> {
             return Ok(code.clone());
         }
         let code = self.nodes.preimage(&hash)?.ok_or(StateError::MissingCode(hash))?;
-        // Legacy whatever the bytes: delegations (EIP-7702) come with Prague.
-        let code = Bytecode::new_legacy(Bytes::from(code));
+        let code = Bytes::from(code);
+        let code = match Bytecode::new_raw_checked(code.clone()) {
+            Ok(code) if self.delegations => code,
+            // What begins like a delegation and is none is code that fails at its first byte.
+            _ => Bytecode::new_legacy(code),
+        };
         self.codes.insert(hash, code.clone());
         Ok(code)
     }

@@ -1,9 +1,8 @@
-//! A block's body put together by look-ups alone: its transaction trie, whose values are the transactions, and its list
-//! of uncles, both by the hashes in the header. For blocks that no peer gives whole.
+//! A block's body put together by look-ups alone: its tries of transactions and of withdrawals, whose values they are, and
+//! its list of uncles, all by the hashes in the header. For blocks that no peer gives whole.
 
 use alloy_consensus::EMPTY_OMMER_ROOT_HASH;
 use alloy_primitives::Bytes;
-use alloy_trie::EMPTY_ROOT_HASH;
 use rushlight_chain::{
     SealedHeader,
     block::{Body, verify_body},
@@ -30,31 +29,44 @@ pub enum BodyLookupError {
     },
 }
 
-/// The body where the header alone proves it: a block with neither transactions nor uncles.
+/// The body where the header alone proves it: a block with neither transactions nor uncles nor withdrawals.
 pub fn known_empty(header: &SealedHeader) -> Option<Body> {
-    let empty = header.transactions_root == EMPTY_ROOT_HASH && header.ommers_hash == EMPTY_OMMER_ROOT_HASH;
-    empty.then(|| Body { transactions: Vec::new(), uncles: Vec::new() })
+    Body::known_empty(header)
 }
 
-/// Reads transactions and uncles of `header` by look-ups, and checks the whole against it.
+/// Reads transactions, uncles and withdrawals of `header` by look-ups, and checks the whole against it.
 pub async fn by_lookups(source: &(impl Source + ?Sized), header: &SealedHeader) -> Result<Body, BodyLookupError> {
-    let (entries, uncles) = futures::try_join!(
-        trie::all(source, header.transactions_root, What::TransactionNode { block: header.hash() }),
+    let block = header.hash();
+    let withdrawals = async {
+        match header.withdrawals_root {
+            Some(root) => trie::all(source, root, What::WithdrawalNode { block }).await.map(Some),
+            None => Ok(None),
+        }
+    };
+    let (transactions, withdrawals, uncles) = futures::try_join!(
+        trie::all(source, header.transactions_root, What::TransactionNode { block }),
+        withdrawals,
         uncles(source, header),
     )?;
     let misfit = |reason: String| BodyLookupError::Misfit { number: header.number, reason };
-    // The trie orders 0 (0x80) between 127 (0x7f) and 128 (0x8180); its keys are the RLP of the index.
-    let mut transactions = vec![Bytes::new(); entries.len()];
-    for (key, value) in entries {
-        let index = alloy_rlp::decode_exact::<u64>(&key).ok().and_then(|index| usize::try_from(index).ok());
-        let Some(place) = index.and_then(|index| transactions.get_mut(index)) else {
-            return Err(misfit(format!("transaction key {key} is no index of {}", transactions.len())));
-        };
-        *place = value;
-    }
-    let body = Body { transactions, uncles: uncles.ok_or_else(|| misfit("malformed uncle list".into()))? };
+    let transactions = by_index("transaction", transactions).map_err(misfit)?;
+    let withdrawals = withdrawals.map(|entries| by_index("withdrawal", entries)).transpose().map_err(misfit)?;
+    let uncles = uncles.ok_or_else(|| misfit("malformed uncle list".into()))?;
+    let body = Body { transactions, uncles, withdrawals };
     verify_body(header, &body).map_err(|error| misfit(error.to_string()))?;
     Ok(body)
+}
+
+/// A list out of its trie. That orders 0 (0x80) between 127 (0x7f) and 128 (0x8180); its keys are the RLP of the index.
+fn by_index(what: &str, entries: Vec<(Bytes, Bytes)>) -> Result<Vec<Bytes>, String> {
+    let mut list = vec![Bytes::new(); entries.len()];
+    for (key, value) in entries {
+        let index = alloy_rlp::decode_exact::<u64>(&key).ok().and_then(|index| usize::try_from(index).ok());
+        let count = list.len();
+        let place = index.and_then(|index| list.get_mut(index));
+        *place.ok_or_else(|| format!("{what} key {key} is no index of {count}"))? = value;
+    }
+    Ok(list)
 }
 
 /// The raw headers of the uncles; `None` where the list is no list.

@@ -72,6 +72,7 @@ impl Question {
                 What::AccountNode { .. } | What::StorageNode { .. } => Kind::State,
                 What::Code { .. } => Kind::Code,
                 What::TransactionNode { .. }
+                | What::WithdrawalNode { .. }
                 | What::ReceiptNode { .. }
                 | What::UncleList { .. }
                 | What::Body { .. } => Kind::BlockPart,
@@ -134,7 +135,7 @@ fn check_blocks(questions: &[Question], blocks: &[RawBlock]) -> Vec<Verdict> {
     let check = |question: &Question| {
         let Question::Block(header) = question else { return Verdict::NotHeld };
         let Some(block) = blocks.iter().find(|block| block.hash() == header.hash()) else { return Verdict::NotHeld };
-        let body = Body { transactions: block.transactions.clone(), uncles: block.uncles.clone() };
+        let body = block.body();
         match verify_body(header, &body) {
             Ok(()) => Verdict::Answered(Answer::Block(body)),
             Err(error) => Verdict::Wrong(error.to_string()),

@@ -72,6 +72,11 @@ pub enum What {
         /// The block's hash.
         block: B256,
     },
+    /// A node of a block's withdrawal trie (EIP-4895).
+    WithdrawalNode {
+        /// The block's hash.
+        block: B256,
+    },
     /// A node of a block's receipt trie.
     ReceiptNode {
         /// The block's hash.
@@ -96,6 +101,7 @@ impl fmt::Display for What {
             Self::StorageNode { address, slot, .. } => write!(f, "storage trie node of {address} slot {slot}"),
             Self::Code { address } => write!(f, "code of {address}"),
             Self::TransactionNode { block } => write!(f, "transaction trie node of block {block}"),
+            Self::WithdrawalNode { block } => write!(f, "withdrawal trie node of block {block}"),
             Self::ReceiptNode { block } => write!(f, "receipt trie node of block {block}"),
             Self::UncleList { block } => write!(f, "uncle list of block {block}"),
             Self::Body { number } => write!(f, "body of block {number}"),

@@ -19,5 +19,5 @@ pub enum BlockError {
 pub async fn block(chain: &HeaderChain, source: &dyn Source, hash: &B256) -> Result<RawBlock, BlockError> {
     let sealed = chain.header(hash).ok_or(BlockError::Unknown(*hash))?;
     let body = source.body(&sealed).await?;
-    Ok(RawBlock { header: header::encode(&sealed), transactions: body.transactions, uncles: body.uncles })
+    Ok(RawBlock::from_parts(header::encode(&sealed), body))
 }

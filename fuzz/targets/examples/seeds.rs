@@ -74,7 +74,12 @@ fn main() {
     let headers = miner.headers(&miner.spec().genesis, 3);
     let raw: Vec<Bytes> = headers.iter().map(|h| header::encode(h)).collect();
     let legacy = Bytes::from_static(&[0xc9, 1, 2, 3, 0x80, 0x80, 0x80, 0x1b, 1, 1]);
-    let block = RawBlock { header: raw[1].clone(), transactions: vec![legacy.clone()], uncles: vec![raw[0].clone()] };
+    let block = RawBlock {
+        header: raw[1].clone(),
+        transactions: vec![legacy.clone()],
+        uncles: vec![raw[0].clone()],
+        withdrawals: None,
+    };
     write("block", "header", &raw[0]);
     write("block", "mainnet-genesis", &header::encode(&ChainSpec::mainnet().genesis));
     write("block", "block", &block.encode());

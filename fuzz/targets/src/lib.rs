@@ -93,9 +93,10 @@ pub fn block(data: &[u8]) {
     if let Ok(decoded) = RawBlock::decode(data) {
         assert_eq!(decoded.encode().as_ref(), data, "a block has one encoding");
         let _ = decoded.decode_header();
-        let body = Body { transactions: decoded.transactions, uncles: decoded.uncles };
+        let body = decoded.body();
         let _ = body.decode_transactions();
         let _ = body.decode_uncle_headers();
+        let _ = body.decode_withdrawals();
     }
 }
 

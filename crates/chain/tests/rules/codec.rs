@@ -2,6 +2,7 @@
 
 use alloy_consensus::{Header, SignableTransaction, TxEip1559, TxLegacy};
 use alloy_eips::eip2718::Encodable2718;
+use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Address, B256, Bytes, Signature, U256, keccak256};
 use alloy_rlp::{Encodable, Header as RlpHeader};
 use proptest::collection::vec;
@@ -49,11 +50,19 @@ fn transactions() -> impl Strategy<Value = Bytes> {
 }
 
 fn blocks() -> impl Strategy<Value = RawBlock> {
-    (headers(), vec(transactions(), 0..5), vec(headers(), 0..3)).prop_map(|(header, transactions, uncles)| RawBlock {
-        header: header::encode(&header),
-        transactions,
-        uncles: uncles.iter().map(header::encode).collect(),
-    })
+    let withdrawal = any::<[u64; 3]>().prop_map(|[index, validator_index, amount]| {
+        let withdrawal = Withdrawal { index, validator_index, address: Address::repeat_byte(1), amount };
+        Bytes::from(alloy_rlp::encode(withdrawal))
+    });
+    let withdrawals = proptest::option::of(vec(withdrawal, 0..4));
+    (headers(), vec(transactions(), 0..5), vec(headers(), 0..3), withdrawals).prop_map(
+        |(header, transactions, uncles, withdrawals)| RawBlock {
+            header: header::encode(&header),
+            transactions,
+            uncles: uncles.iter().map(header::encode).collect(),
+            withdrawals,
+        },
+    )
 }
 
 proptest! {
@@ -110,7 +119,7 @@ proptest! {
         let _ = Body::decode(&bytes);
         let _ = Body::decode_uncles(&bytes);
         let _ = header::decode(&bytes);
-        let body = Body { transactions: vec![bytes.clone().into()], uncles: vec![bytes.into()] };
+        let body = Body { transactions: vec![bytes.clone().into()], uncles: vec![bytes.into()], withdrawals: None };
         let _ = body.decode_transactions();
         let _ = body.decode_uncle_headers();
         body.transactions_root();
@@ -141,8 +150,13 @@ fn shapes_that_are_no_block() {
     let empty = list(&[]);
     let decode = |raw: &[u8]| RawBlock::decode(raw).unwrap_err();
     assert!(matches!(decode(&list(&[&header, &empty])), DecodeError::Items { expected: 3, got: 2, .. }));
-    let four = list(&[&header, &empty, &empty, &empty]);
-    assert!(matches!(decode(&four), DecodeError::Items { expected: 3, got: 4, .. }));
+    let five = list(&[&header, &empty, &empty, &empty, &empty]);
+    assert!(matches!(decode(&five), DecodeError::Items { expected: 3, got: 5, .. }));
+    // The fourth item of Shanghai: a list of lists.
+    let with = |withdrawals: &[u8]| list(&[&header, &empty, &empty, withdrawals]);
+    assert_eq!(RawBlock::decode(&with(&empty)).unwrap().withdrawals, Some(vec![]));
+    assert!(matches!(decode(&with(&[0x80])), DecodeError::Rlp { what: "withdrawals", .. }));
+    assert!(matches!(decode(&with(&list(&[&[1]]))), DecodeError::Rlp { what: "withdrawal", .. }));
     assert!(matches!(decode(&list(&[&[0x80], &empty, &empty])), DecodeError::Rlp { what: "header", .. }));
     assert!(matches!(decode(&list(&[&header, &[0x80], &empty])), DecodeError::Rlp { what: "transactions", .. }));
     assert!(matches!(decode(&list(&[&header, &empty, &list(&[&[1]])])), DecodeError::Rlp { what: "uncle", .. }));
@@ -189,7 +203,7 @@ fn header_bytes_are_taken_strictly() {
 fn transaction_bytes_are_taken_strictly() {
     let signature = Signature::new(U256::from(7), U256::from(9), false);
     let transaction = TxEip1559 { chain_id: 1, ..Default::default() }.into_signed(signature).encoded_2718();
-    let decode = |raw: Vec<u8>| Body { transactions: vec![raw.into()], uncles: Vec::new() }.decode_transactions();
+    let decode = |raw: Vec<u8>| Body { transactions: vec![raw.into()], ..Body::default() }.decode_transactions();
     assert!(decode(transaction.clone()).is_ok());
     assert!(decode([&transaction[..], &[0]].concat()).is_err());
     assert!(decode(transaction[..transaction.len() - 1].to_vec()).is_err());

@@ -9,6 +9,8 @@ use super::{BREACH_FACTOR, DecodeError, MAX_BLOCKS, MAX_HEADERS, transactions, w
 /// No header is shorter: six hashes, an address, a bloom filter and a nonce of fixed length, six more fields of at least
 /// a byte, and the list's header. Without this bound a message of one-byte items would take thirty times its size.
 const LEAST_HEADER_BYTES: usize = 6 * 33 + 21 + 259 + 9 + 6 + 3;
+/// No withdrawal is shorter: an address, three numbers of at least a byte, and the list's header.
+const LEAST_WITHDRAWAL_BYTES: usize = 21 + 3 + 1;
 
 /// `[hash_0: B_32, …]`: asks for headers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -65,9 +67,10 @@ impl BlockHeaders {
             let item = item?;
             let first = item.items("header")?.next().transpose()?;
             let header = if first.is_some_and(|first| first.list) {
-                let [header, transactions, uncles] = item.fields("block")?;
+                let ([header, transactions, uncles], withdrawals) = item.fields_and_one("block")?;
                 transactions.items("transactions")?;
                 uncles.items("uncles")?;
+                withdrawals.map(|list| list.items("withdrawals")).transpose()?;
                 header
             } else {
                 item
@@ -110,7 +113,7 @@ impl NewBlock {
 }
 
 fn read_block(item: &wire::Item<'_>) -> Result<RawBlock, DecodeError> {
-    let [header, txs, uncles] = item.fields("block")?;
+    let ([header, txs, uncles], withdrawals) = item.fields_and_one("block")?;
     let items = uncles.items("uncles")?;
     // The message's size and `LEAST_HEADER_BYTES` bound the count, so it needs no limit of its own.
     let most = uncles.payload.len() / LEAST_HEADER_BYTES;
@@ -118,7 +121,26 @@ fn read_block(item: &wire::Item<'_>) -> Result<RawBlock, DecodeError> {
     for uncle in items {
         uncles.push(read_header(&uncle?)?);
     }
-    Ok(RawBlock { header: read_header(&header)?, transactions: transactions::read_list(&txs)?, uncles })
+    let withdrawals = withdrawals.map(|list| read_withdrawals(&list)).transpose()?;
+    Ok(RawBlock { header: read_header(&header)?, transactions: transactions::read_list(&txs)?, uncles, withdrawals })
+}
+
+/// The withdrawals of a block from Shanghai on (EIP-4895), each a raw slice. `eth` 28 is older than they are; they stand
+/// where `geth export` and later versions have them.
+fn read_withdrawals(list: &wire::Item<'_>) -> Result<Vec<Bytes>, DecodeError> {
+    let items = list.items("withdrawals")?;
+    let most = list.payload.len() / LEAST_WITHDRAWAL_BYTES;
+    let mut withdrawals = Vec::with_capacity(items.counted("withdrawals", most)?);
+    for item in items {
+        let item = item?;
+        item.items("withdrawal")?;
+        if item.raw.len() < LEAST_WITHDRAWAL_BYTES {
+            let (least, got) = (LEAST_WITHDRAWAL_BYTES, item.raw.len());
+            return Err(DecodeError::TooShort { what: "withdrawal", least, got });
+        }
+        withdrawals.push(Bytes::copy_from_slice(item.raw));
+    }
+    Ok(withdrawals)
 }
 
 /// A header as a raw slice, checked only for what tells it from anything else.

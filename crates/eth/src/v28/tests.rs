@@ -55,7 +55,7 @@ fn every_type() -> Vec<Bytes> {
 }
 
 fn block() -> RawBlock {
-    RawBlock { header: header(3), transactions: every_type(), uncles: vec![header(1), header(2)] }
+    RawBlock { header: header(3), transactions: every_type(), uncles: vec![header(1), header(2)], withdrawals: None }
 }
 
 fn round_trip(message: Message28) -> Bytes {
@@ -270,7 +270,7 @@ fn decision_9_counts_up_to_twice_the_limit_are_borne_with() {
     let headers = |count| Message28::BlockHeaders(BlockHeaders(vec![header(1); count])).encode();
     assert!(decode(id::BLOCK_HEADERS, &headers(384).1).is_ok());
     assert!(matches!(decode(id::BLOCK_HEADERS, &headers(385).1), Err(DecodeError::TooMany { limit: 384, .. })));
-    let small = RawBlock { header: header(1), transactions: vec![], uncles: vec![] };
+    let small = RawBlock { header: header(1), ..RawBlock::default() };
     let blocks = |count| Message28::Blocks(Blocks(vec![small.clone(); count])).encode();
     assert!(decode(id::BLOCKS, &blocks(256).1).is_ok());
     assert!(matches!(decode(id::BLOCKS, &blocks(257).1), Err(DecodeError::TooMany { limit: 256, .. })));
@@ -335,14 +335,21 @@ fn any_hash() -> impl Strategy<Value = B256> {
     any::<[u8; 32]>().prop_map(B256::from)
 }
 
+/// `[index, validator, address, amount]`
+fn withdrawal(seed: u64) -> Bytes {
+    let byte = (seed % 0x7f) as u8 + 1;
+    [&[0xd8, byte, byte, 0x94][..], &[byte; 20], &[byte]].concat().into()
+}
+
 fn any_block() -> impl Strategy<Value = RawBlock> {
-    (any::<u64>(), prop::collection::vec(any::<u64>(), 0..4), prop::collection::vec(any::<u64>(), 0..3)).prop_map(
-        |(number, nonces, uncles)| RawBlock {
-            header: header(number),
-            transactions: nonces.into_iter().map(legacy).collect(),
-            uncles: uncles.into_iter().map(header).collect(),
-        },
-    )
+    let numbers = |most| prop::collection::vec(any::<u64>(), 0..most);
+    let withdrawals = prop::option::of(numbers(4));
+    (any::<u64>(), numbers(4), numbers(3), withdrawals).prop_map(|(number, nonces, uncles, withdrawals)| RawBlock {
+        header: header(number),
+        transactions: nonces.into_iter().map(legacy).collect(),
+        uncles: uncles.into_iter().map(header).collect(),
+        withdrawals: withdrawals.map(|list| list.into_iter().map(withdrawal).collect()),
+    })
 }
 
 fn any_message() -> impl Strategy<Value = Message28> {

@@ -51,14 +51,26 @@ impl<'a> Item<'a> {
 
     /// The list's items where it has exactly `N` of them.
     pub(super) fn fields<const N: usize>(&self, what: &'static str) -> Result<[Item<'a>; N], DecodeError> {
+        match self.fields_and_one(what)? {
+            (fields, None) => Ok(fields),
+            (_, Some(_)) => Err(DecodeError::Fields { what, expected: N, got: N + 1 }),
+        }
+    }
+
+    /// The `N` items of a list, and one more where there is one.
+    pub(super) fn fields_and_one<const N: usize>(
+        &self,
+        what: &'static str,
+    ) -> Result<([Item<'a>; N], Option<Item<'a>>), DecodeError> {
         let mut items = self.items(what)?;
         let mut fields = [*self; N];
         for (at, field) in fields.iter_mut().enumerate() {
             *field = items.next().ok_or(DecodeError::Fields { what, expected: N, got: at })??;
         }
+        let one = items.next().transpose()?;
         match items.count_up_to(usize::MAX)? {
-            0 => Ok(fields),
-            more => Err(DecodeError::Fields { what, expected: N, got: N + more }),
+            0 => Ok((fields, one)),
+            more => Err(DecodeError::Fields { what, expected: N, got: N + 1 + more }),
         }
     }
 

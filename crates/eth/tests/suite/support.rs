@@ -46,7 +46,12 @@ impl TestChain {
             let raw: Bytes = alloy_rlp::encode(&header).into();
             parent = keccak256(&raw);
             hashes.push(parent);
-            blocks.push(RawBlock { header: raw, transactions: vec![transaction(number)], uncles: vec![] });
+            blocks.push(RawBlock {
+                header: raw,
+                transactions: vec![transaction(number)],
+                uncles: vec![],
+                withdrawals: None,
+            });
         }
         let values = (0..20_000u32).map(|n| Bytes::from(n.to_be_bytes().to_vec()));
         let values = values.map(|value| (keccak256(&value), value)).collect();

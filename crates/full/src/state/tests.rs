@@ -136,7 +136,7 @@ proptest! {
         let nodes = Arc::new(Nodes::new(Arc::new(MemoryStore::new())));
         let (mut model, mut parent) = (BTreeMap::new(), EMPTY_ROOT_HASH);
         for block in &blocks {
-            let mut state = State::new(nodes.clone(), parent, &|_| None);
+            let mut state = State::new(nodes.clone(), parent, false, &|_| None);
             for (who, change) in block {
                 apply(&mut model, &mut state, *who, change);
             }
@@ -145,7 +145,7 @@ proptest! {
             nodes.keep_block();
         }
         // Out of the tries again.
-        let mut state = State::new(nodes, parent, &|_| None);
+        let mut state = State::new(nodes, parent, false, &|_| None);
         for who in 0..8 {
             let address = Address::with_last_byte(who);
             let info = state.basic(address).unwrap();
@@ -167,7 +167,7 @@ proptest! {
 #[test]
 fn what_is_missing_is_an_error_and_never_a_zero() {
     let nodes = Arc::new(Nodes::new(Arc::new(MemoryStore::new())));
-    let mut state = State::new(nodes, B256::repeat_byte(1), &|_| None);
+    let mut state = State::new(nodes, B256::repeat_byte(1), false, &|_| None);
     assert!(matches!(state.basic(Address::ZERO), Err(StateError::Trie(_))));
     assert!(matches!(state.code_by_hash(B256::repeat_byte(2)), Err(StateError::MissingCode(_))));
     assert!(matches!(state.block_hash(7), Err(StateError::MissingBlockHash(7))));

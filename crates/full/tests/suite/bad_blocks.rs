@@ -143,7 +143,7 @@ fn transactions_are_held_to_the_state_before_them() {
     let bad = refused(&chain, dressed(&toy, &head, &body(&many, &[])));
     assert_eq!(bad.rule, Rule::Transaction { index: 50 }, "{bad}");
     // Bytes that are no transaction, under their true root.
-    let odd = Body { transactions: vec![Bytes::from_static(&[0xc0])], uncles: vec![] };
+    let odd = Body { transactions: vec![Bytes::from_static(&[0xc0])], ..Body::default() };
     assert_eq!(refused(&chain, dressed(&toy, &head, &odd)).rule, Rule::Encoding);
 }
 

@@ -100,6 +100,7 @@ pub(crate) fn body(transactions: &[TxEnvelope], uncles: &[SealedHeader]) -> Body
     Body {
         transactions: transactions.iter().map(|tx| tx.encoded_2718().into()).collect(),
         uncles: uncles.iter().map(|uncle| header::encode(uncle)).collect(),
+        withdrawals: None,
     }
 }
 

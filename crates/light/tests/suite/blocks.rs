@@ -52,7 +52,7 @@ fn block_with(body: Body) -> (rushlight_light::LightClient, SealedHeader, usize)
 #[tokio::test]
 async fn every_type_with_its_sender() {
     let uncle = ToyMiner::new((*spec()).clone()).for_beneficiary(sender()).header(&spec().genesis);
-    let body = Body { transactions: transactions(), uncles: vec![header::encode(&uncle)] };
+    let body = Body { transactions: transactions(), uncles: vec![header::encode(&uncle)], withdrawals: None };
     let (client, header, size) = block_with(body);
     let block = client.block(&header).await.unwrap();
     assert_eq!(block.transactions.len(), 4);
@@ -74,14 +74,14 @@ async fn a_high_s_has_a_sender_too() {
     let order = U256::from_str_radix("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141", 16).unwrap();
     let high = Signature::new(low.r(), order - low.s(), !low.v());
     let envelope: EthereumTxEnvelope<TxEip4844Variant> = tx.into_signed(high).into();
-    let body = Body { transactions: vec![envelope.encoded_2718().into()], uncles: vec![] };
+    let body = Body { transactions: vec![envelope.encoded_2718().into()], ..Body::default() };
     let (client, header, _) = block_with(body);
     assert_eq!(client.block(&header).await.unwrap().transactions[0].signer(), sender());
 }
 
 #[tokio::test]
 async fn nonsense_under_a_true_root_is_an_error() {
-    let body = Body { transactions: vec![Bytes::from_static(&[0xc0])], uncles: vec![] };
+    let body = Body { transactions: vec![Bytes::from_static(&[0xc0])], ..Body::default() };
     let (client, header, _) = block_with(body);
     let error = client.block(&header).await.unwrap_err();
     assert!(matches!(&error, ClientError::Malformed { what, .. } if what == "a transaction of block 1"), "{error}");

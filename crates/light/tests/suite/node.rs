@@ -119,7 +119,7 @@ fn world() -> World {
         } else {
             vec![]
         };
-        let body = Body { transactions: vec![], uncles };
+        let body = Body { uncles, ..Body::default() };
         let list = body.uncles_rlp();
         nodes.insert(keccak256(&list), list);
         let (header, block) = mine(&miner, &parent, root, &body);

@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     fn body(length: usize) -> Body {
-        Body { transactions: vec![Bytes::from([&[2u8][..], &vec![0; length]].concat())], uncles: vec![] }
+        Body { transactions: vec![Bytes::from([&[2u8][..], &vec![0; length]].concat())], ..Body::default() }
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::common::{Manner, MapSource, Mock, Nodes, retriever, things, trie_of};
 /// A block with this body, and what look-ups must find of it. Transactions need only look like some here.
 fn block_of(transactions: Vec<Bytes>, uncles: usize) -> (SealedHeader, RawBlock, Nodes) {
     let uncle = |index| header::encode(&Header { number: index as u64, ..Default::default() });
-    let body = Body { transactions, uncles: (0..uncles).map(uncle).collect() };
+    let body = Body { transactions, uncles: (0..uncles).map(uncle).collect(), withdrawals: None };
     let entries: Vec<_> =
         (0u64..).zip(&body.transactions).map(|(index, raw)| (alloy_rlp::encode(index), raw.to_vec())).collect();
     let (root, mut nodes) = trie_of(&entries);

@@ -306,9 +306,11 @@ impl Fixture {
 
         let mut headers = vec![spec.genesis.clone()];
         memory.bodies.insert(spec.genesis.hash(), Body::default());
-        let full =
-            Body { transactions: transactions().iter().map(|tx| tx.encoded_2718().into()).collect(), uncles: vec![] };
-        let with_uncle = Body { transactions: vec![], uncles: vec![header::encode(&uncle)] };
+        let full = Body {
+            transactions: transactions().iter().map(|tx| tx.encoded_2718().into()).collect(),
+            ..Body::default()
+        };
+        let with_uncle = Body { uncles: vec![header::encode(&uncle)], ..Body::default() };
         for body in [Body::default(), full, with_uncle] {
             let mut template = miner.template(headers.last().unwrap());
             template.state_root = root;

@@ -51,7 +51,7 @@ impl ChainSink for BlockSink {
         for item in items {
             let Item::Block(block) = &item else { panic!("whole blocks were asked for") };
             let sealed = header::decode(&block.header).unwrap();
-            let body = Body { transactions: block.transactions.clone(), uncles: block.uncles.clone() };
+            let body = block.body();
             if let Err(error) = verify_body(&sealed, &body) {
                 let (hash, number) = (sealed.hash(), sealed.number);
                 return Err(Refused { hash, number, reason: error.to_string(), fault: Fault::Item });
@@ -111,7 +111,7 @@ async fn whole_blocks_come_by_the_same_pool_and_a_wrong_body_costs_its_sender() 
     let second = Node::start(&network, Setup { number: 101, ..Setup::default() }, &[]).await;
     assert!(second.server.add_peer(node.server.enode()).await);
     second.reaches(&TRUNK[2_999]).await;
-    let raw = |sealed: &SealedHeader| RawBlock { header: header::encode(sealed), transactions: vec![], uncles: vec![] };
+    let raw = |sealed: &SealedHeader| RawBlock { header: header::encode(sealed), ..RawBlock::default() };
     session.announce_block(&raw(&TRUNK[3_000]), node.chain.head().td + TRUNK[3_000].difficulty);
     second.reaches(&TRUNK[3_000]).await;
     let own = miner(8).header(&TRUNK[3_000]);
@@ -139,7 +139,7 @@ impl Source for Bodies {
 #[tokio::test(start_paused = true)]
 async fn a_block_on_demand_is_put_together_from_chain_and_source() {
     let uncle = header::encode(&miner(4).header(&SPEC.genesis));
-    let body = Body { transactions: vec![], uncles: vec![uncle] };
+    let body = Body { uncles: vec![uncle], ..Body::default() };
     let raw = miner(0).block(&TRUNK[0], body.clone());
     let network = network(2);
     let node = Node::start(&network, Setup::default(), &[]).await;

@@ -134,7 +134,7 @@ impl ChainAccess for Served {
 
     fn block(&self, hash: &B256) -> Option<RawBlock> {
         let header = self.header(hash)?;
-        Some(RawBlock { header, transactions: vec![], uncles: vec![] })
+        Some(RawBlock { header, ..RawBlock::default() })
     }
 
     fn preimage(&self, _: &B256) -> Option<Bytes> {

@@ -144,7 +144,7 @@ async fn new_blocks_are_followed_and_false_total_difficulties_cost() {
     node.reaches(&TRUNK[999]).await;
     let block = |number: usize| {
         let td = TRUNK[..number].iter().fold(SPEC.genesis.difficulty, |td, header| td + header.difficulty);
-        (RawBlock { header: header::encode(&TRUNK[number - 1]), transactions: vec![], uncles: vec![] }, td)
+        (RawBlock { header: header::encode(&TRUNK[number - 1]), ..RawBlock::default() }, td)
     };
     for number in 1_001..=1_010 {
         let (raw, td) = block(number);
