@@ -85,6 +85,9 @@ pub(crate) struct ChainArgs {
     /// Another chain, or mainnet with its accounts: a genesis.json as geth reads it.
     #[arg(long, value_name = "FILE")]
     pub(crate) genesis: Option<PathBuf>,
+    /// Takes every proof-of-work seal unchecked: for test chains whose seals are not real.
+    #[arg(long)]
+    pub(crate) fakepow: bool,
 }
 
 /// Data and peers.
@@ -158,7 +161,7 @@ pub(crate) enum VerifySeals {
 
 /// Flags that geth and other clients have, or that Rushlight is to have, and what a run says to whoever gives one.
 /// A name that ends in a dot stands for all that begin with it.
-const NOT_YET: [&str; 33] = [
+const NOT_YET: [&str; 32] = [
     "--sepolia",
     "--holesky",
     "--hoodi",
@@ -168,7 +171,6 @@ const NOT_YET: [&str; 33] = [
     "--dev",
     "--dev.",
     "--retain-headers",
-    "--fakepow",
     "--config",
     "--ws",
     "--ws.",
@@ -305,7 +307,7 @@ mod tests {
 
     #[test]
     fn flags_of_later_are_named() {
-        for flag in ["--sepolia", "--ws", "--ws.port=1", "--fakepow", "--config", "--http.corsdomain"] {
+        for flag in ["--sepolia", "--ws", "--ws.port=1", "--config", "--http.corsdomain"] {
             let name = flag.split('=').next().unwrap();
             assert_eq!(refusal(&format!("rushlight {flag} x")), format!("{name} is not supported yet"));
         }

@@ -1,4 +1,5 @@
-//! The development network's chain: clique, every fork to London from the start, and accounts that everyone knows.
+//! The development network's chain: extended clique with every fork to Osaka and its blob schedules from the start, the
+//! system contracts, and accounts that everyone knows.
 
 use serde_json::{Value, json};
 
@@ -40,10 +41,14 @@ pub(crate) const BALANCE: &str = "0x21e19e0c9bab2400000";
 /// The genesis in geth's format. It holds nothing of the moment, so that a kept folder opens again.
 pub(crate) fn genesis() -> Vec<u8> {
     let sealer = ACCOUNTS[0].address.trim_start_matches("0x");
-    let alloc: serde_json::Map<String, Value> = ACCOUNTS
+    let mut alloc: serde_json::Map<String, Value> = ACCOUNTS
         .iter()
         .map(|account| (account.address.trim_start_matches("0x").to_owned(), json!({ "balance": BALANCE })))
         .collect();
+    for (address, code) in rushlight_full::system_contracts() {
+        // As on Ethereum's networks, where they were deployed by a transaction: with the nonce of a contract (EIP-161).
+        alloc.insert(address.to_string(), json!({ "balance": "0x0", "nonce": "0x1", "code": code }));
+    }
     json!({
         "config": {
             "chainId": CHAIN_ID,
@@ -57,6 +62,19 @@ pub(crate) fn genesis() -> Vec<u8> {
             "istanbulBlock": 0,
             "berlinBlock": 0,
             "londonBlock": 0,
+            "shanghaiTime": 0,
+            "cancunTime": 0,
+            "pragueTime": 0,
+            "osakaTime": 0,
+            "bpo1Time": 0,
+            "bpo2Time": 0,
+            "blobSchedule": {
+                "cancun": { "target": 3, "max": 6, "baseFeeUpdateFraction": 3_338_477 },
+                "prague": { "target": 6, "max": 9, "baseFeeUpdateFraction": 5_007_716 },
+                "osaka": { "target": 6, "max": 9, "baseFeeUpdateFraction": 5_007_716 },
+                "bpo1": { "target": 10, "max": 15, "baseFeeUpdateFraction": 8_346_193 },
+                "bpo2": { "target": 14, "max": 21, "baseFeeUpdateFraction": 11_684_671 },
+            },
             "clique": { "period": PERIOD, "epoch": 30_000 },
         },
         "nonce": "0x0",
@@ -96,7 +114,9 @@ mod tests {
         let (spec, genesis) = ChainSpec::from_genesis(&super::genesis()).unwrap();
         assert_eq!(spec.chain_id, CHAIN_ID);
         assert!(matches!(spec.consensus, Consensus::Clique { period: PERIOD, .. }));
-        assert_eq!(genesis.alloc.len(), ACCOUNTS.len());
+        assert_eq!(genesis.alloc.len(), ACCOUNTS.len() + rushlight_full::system_contracts().len());
+        assert!(spec.is_extended_clique());
+        assert_eq!(spec.forks.at(0, 0), rushlight_chain::Fork::Bpo2);
         assert_eq!(spec.genesis.base_fee_per_gas, Some(1_000_000_000));
     }
 }

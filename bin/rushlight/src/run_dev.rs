@@ -104,7 +104,7 @@ impl Network {
         let server = server(folder, Vec::new())?;
         let info_config = chain.config.clone();
         let config = FullNodeConfig {
-            chain: run_full::open(chain, folder).await?,
+            chain: run_full::open(chain, folder, Arc::new(Ethash::new())).await?,
             server,
             network_id: None,
             info_config,

@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use rushlight_chain::{Ethash, system_clock};
+use rushlight_chain::{SealCheck, system_clock};
 use rushlight_full::{FullChain, FullConfig, FullNode, FullNodeConfig, ImportProgress};
 use rushlight_p2p::{Enode, ServerHandle};
 use tracing::{info, warn};
@@ -33,7 +33,7 @@ pub(crate) fn run(args: &FullArgs, console: &Console) -> Result<(), Fatal> {
 
     runtime::run(async {
         let mut signals = Signals::listen().map_err(|error| Fatal::from_error(&error))?;
-        let full = open(chain.clone(), &folder).await?;
+        let full = open(chain.clone(), &folder, settings::seals(&args.chain)).await?;
         for path in &args.import {
             let stop = Arc::new(AtomicBool::new(false));
             let import = import(full.clone(), path, console.clone(), stop.clone());
@@ -73,9 +73,13 @@ pub(crate) async fn stop(node: FullNode) {
 }
 
 /// Opens or begins the chain in `folder`.
-pub(crate) async fn open(chain: settings::FullChainFile, folder: &Path) -> Result<Arc<FullChain>, Fatal> {
+pub(crate) async fn open(
+    chain: settings::FullChainFile,
+    folder: &Path,
+    seals: Arc<dyn SealCheck>,
+) -> Result<Arc<FullChain>, Fatal> {
     let store = settings::store(folder)?;
-    let config = FullConfig { seals: Arc::new(Ethash::new()), clock: system_clock() };
+    let config = FullConfig { seals, clock: system_clock() };
     let opened = tokio::task::spawn_blocking(move || FullChain::open(chain.spec, chain.genesis, store, config)).await;
     match opened {
         Ok(Ok(full)) => Ok(Arc::new(full)),

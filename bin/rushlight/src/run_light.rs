@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rushlight_chain::{Ethash, SealPolicy, system_clock};
+use rushlight_chain::{SealPolicy, system_clock};
 use rushlight_light::{LightConfig, LightNode};
 use rushlight_rpc::{RpcConfig, RpcHandle};
 use rushlight_sync::SyncStatus;
@@ -33,7 +33,7 @@ pub(crate) fn run(args: &LightArgs, console: &Console) -> Result<(), Fatal> {
             spec: chain.spec,
             store: settings::store(&folder)?,
             policy: policy(args.verify_seals),
-            seals: Arc::new(Ethash::new()),
+            seals: settings::seals(&args.chain),
             clock: system_clock(),
             network_id: args.node.networkid,
             info_config: chain.config,

@@ -9,7 +9,7 @@ use std::{
 
 use alloy_genesis::Genesis;
 use rushlight_chain::{
-    ChainSpec,
+    ChainSpec, Ethash, NoSeals, SealCheck,
     store::{Budget, RocksStore, Store},
 };
 use rushlight_p2p::{Enode, ServerConfig, TcpTransport, load_or_create_key, secp256k1::SecretKey};
@@ -83,6 +83,11 @@ impl FullChainFile {
             .map_err(|error| Fatal::failed(format!("--genesis: cannot read {}: {error}", path.display())))?;
         Self::read(&format!("--genesis {}", path.display()), &json)
     }
+}
+
+/// What checks proof-of-work seals.
+pub(crate) fn seals(chain: &ChainArgs) -> Arc<dyn SealCheck> {
+    if chain.fakepow { Arc::new(NoSeals) } else { Arc::new(Ethash::new()) }
 }
 
 /// The light node's chain: mainnet, or the genesis file's.

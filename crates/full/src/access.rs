@@ -107,9 +107,11 @@ impl ChainSink for FullChain {
         let last = blocks.last().map(RawBlock::hash).unwrap_or_default();
         if let Some(merged) = blocks.iter().filter_map(|block| block.decode_header().ok()).find(|block| {
             self.spec.forks.terminal_total_difficulty().is_some()
-                && (block.difficulty.is_zero() || self.headers.td(&block.parent_hash).is_some_and(|td| self.spec.is_proof_of_stake_after(td)))
+                && (block.difficulty.is_zero()
+                    || self.headers.td(&block.parent_hash).is_some_and(|td| self.spec.is_proof_of_stake_after(td)))
         }) {
-            let reason = "by proof of stake no peer can say which chain is the right one; such blocks come from files".to_owned();
+            let reason = "by proof of stake no peer can say which chain is the right one; such blocks come from files"
+                .to_owned();
             let (hash, number) = (merged.hash(), merged.number);
             return Err(Refused { hash, number, reason, fault: Fault::NotSupported });
         }

@@ -108,6 +108,29 @@ fn check_parts(rules: &Rules, block: &Checked) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Gives a header without transactions the state root and requests hash that executing it leaves. Its nodes are in
+/// `nodes` then, for the caller to drop: they come again with the block.
+pub(crate) fn fill(
+    spec: &ChainSpec,
+    nodes: &Arc<Nodes>,
+    header: &mut Header,
+    parent_root: B256,
+    ancestors: &Ancestors<'_>,
+) -> Result<(), InsertError> {
+    let (hash, number) = (header.hash_slow(), header.number);
+    let rules = Rules::at(spec, header).map_err(|fork| InsertError::NotSupported { hash, number, fork })?;
+    let input = Input { header, transactions: &[], uncles: &[], withdrawals: &[], beneficiary: header.beneficiary };
+    let delegations = rules.spec.is_enabled_in(SpecId::PRAGUE);
+    let mut state = State::new(nodes.clone(), parent_root, delegations, ancestors);
+    let outcome = execute(&rules, &input, &mut state).map_err(|error| match error {
+        ExecuteError::Bad(refusal) => refusal.at(hash, number),
+        ExecuteError::Local(error) => error.into(),
+    })?;
+    header.state_root = outcome.state_root;
+    header.requests_hash = outcome.requests_hash;
+    Ok(())
+}
+
 /// Who gets a block's fees and reward.
 fn beneficiary(spec: &ChainSpec, header: &SealedHeader) -> Result<Address, InsertError> {
     match spec.consensus {

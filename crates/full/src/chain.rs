@@ -6,7 +6,9 @@ use alloy_consensus::constants::EMPTY_ROOT_HASH;
 use alloy_genesis::Genesis;
 use alloy_primitives::{B256, Bytes};
 use rushlight_chain::store::{Batch, Column, Store, StoreError, bind};
-use rushlight_chain::{Body, ChainSpec, Clock, HeaderChain, HeaderChainConfig, ProofOfStake, SealCheck, SealPolicy, SealedHeader};
+use rushlight_chain::{
+    Body, ChainSpec, Clock, HeaderChain, HeaderChainConfig, ProofOfStake, SealCheck, SealPolicy, SealedHeader,
+};
 
 use crate::error::OpenError;
 use crate::lookup;

@@ -6,15 +6,15 @@
 
 use std::cell::OnceCell;
 
-use alloy_consensus::ReceiptEnvelope;
 use alloy_consensus::constants::EMPTY_OMMER_ROOT_HASH;
+use alloy_consensus::{Header, ReceiptEnvelope};
 use alloy_primitives::{B256, keccak256};
 use rushlight_chain::{
     Batch, Body, ChainError, Column, Consensus, Extended, Fork, HeaderError, Known, MAX_UNCLE_DEPTH, RawBlock,
     Refusal as HeaderRefusal, UncleError, verify_uncles,
 };
 
-use crate::block::{Checked, encode_receipts, verify};
+use crate::block::{Checked, encode_receipts, fill, verify};
 use crate::chain::FullChain;
 use crate::error::{InsertError, Refusal, Rule};
 use crate::lookup;
@@ -53,6 +53,23 @@ impl FullChain {
             });
         }
         inserted.map_or_else(|| self.nothing_new(None), Ok)
+    }
+
+    /// Completes the header of a clique block without transactions on a block that is held: its state root, which from
+    /// Cancun on is not the parent's as system contracts keep roots and hashes, and its requests hash.
+    ///
+    /// Blocks; call it off the async threads.
+    pub fn fill(&self, mut header: Header) -> Result<Header, InsertError> {
+        let _writer = self.writer();
+        let Some(parent) = self.headers.header(&header.parent_hash) else {
+            let (hash, number, parent) = (header.hash_slow(), header.number, header.parent_hash);
+            return Err(InsertError::UnknownParent { hash, number, parent });
+        };
+        // BLOCKHASH is of transactions; system contracts do not use it.
+        self.nodes.clear();
+        let filled = fill(&self.spec, &self.nodes, &mut header, parent.state_root, &|_| None);
+        self.nodes.clear();
+        filled.map(|()| header)
     }
 
     fn insert_run(&self, blocks: Vec<RawBlock>) -> Result<Extended, InsertError> {

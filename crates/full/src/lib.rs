@@ -45,3 +45,4 @@ pub use node::{FullNode, FullNodeConfig, StartError};
 pub use rlp_file::{MAX_BLOCK_BYTES, RlpFile, RlpFileError};
 pub use sealer::{CliqueSealer, DEFAULT_GAS_TARGET, SealerError, Turn};
 pub use state::StateError;
+pub use system::system_contracts;

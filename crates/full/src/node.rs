@@ -200,7 +200,11 @@ impl Sealing {
         }
     }
 
-    async fn seal(&self, draft: rushlight_chain::clique::Draft) -> Result<(), InsertError> {
+    async fn seal(&self, mut draft: rushlight_chain::clique::Draft) -> Result<(), InsertError> {
+        let chain = self.chain.clone();
+        let filled = tokio::task::spawn_blocking(move || chain.fill(draft.header)).await;
+        let Ok(filled) = filled else { return Ok(()) };
+        draft.header = filled?;
         let (header, block) = match self.sealer.seal(draft) {
             Ok(sealed) => sealed,
             Err(error) => {

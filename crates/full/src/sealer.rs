@@ -96,8 +96,8 @@ impl CliqueSealer {
         }
     }
 
-    /// Signs a draft: an empty block. On a clique chain nobody is rewarded, so the parent's state, which the draft has,
-    /// is the block's.
+    /// Signs a draft: an empty block. On a clique chain nobody is rewarded, so up to Shanghai the parent's state, which the
+    /// draft has, is the block's; from Cancun on [`crate::FullChain::fill`] comes first.
     pub fn seal(&self, draft: Draft) -> Result<(SealedHeader, RawBlock), SealingError> {
         let sealed = seal(draft.header, &self.key)?;
         let block = RawBlock { header: header::encode(&sealed), ..RawBlock::default() };

@@ -2,11 +2,15 @@
 //! requests to the beacon chain. Rules: EIP-2935, EIP-4788, EIP-6110, EIP-7002, EIP-7251 and EIP-7685.
 
 use alloy_consensus::{Header, ReceiptEnvelope};
-use alloy_eips::eip2935::HISTORY_STORAGE_ADDRESS;
-use alloy_eips::eip4788::{BEACON_ROOTS_ADDRESS, SYSTEM_ADDRESS};
+use alloy_eips::eip2935::{HISTORY_STORAGE_ADDRESS, HISTORY_STORAGE_CODE};
+use alloy_eips::eip4788::{BEACON_ROOTS_ADDRESS, BEACON_ROOTS_CODE, SYSTEM_ADDRESS};
 use alloy_eips::eip6110::DEPOSIT_REQUEST_TYPE;
-use alloy_eips::eip7002::{WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS, WITHDRAWAL_REQUEST_TYPE};
-use alloy_eips::eip7251::{CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS, CONSOLIDATION_REQUEST_TYPE};
+use alloy_eips::eip7002::{
+    WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS, WITHDRAWAL_REQUEST_PREDEPLOY_CODE, WITHDRAWAL_REQUEST_TYPE,
+};
+use alloy_eips::eip7251::{
+    CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS, CONSOLIDATION_REQUEST_PREDEPLOY_CODE, CONSOLIDATION_REQUEST_TYPE,
+};
 use alloy_evm::Evm;
 use alloy_primitives::{Address, B256, Bytes, b256};
 use revm::context::TxEnv;
@@ -27,6 +31,17 @@ const DEPOSIT_EVENT_BYTES: usize = 576;
 /// Where the parts of a deposit event's data stand, and their lengths: public key, withdrawal credentials, amount,
 /// signature, index (EIP-6110).
 const DEPOSIT_PARTS: [(usize, usize); 5] = [(160, 48), (256, 32), (320, 8), (384, 96), (512, 8)];
+
+/// The system contracts that a chain needs at Osaka, with their code as the EIPs give it: for a genesis that begins there.
+pub fn system_contracts() -> [(Address, Bytes); 4] {
+    [
+        (BEACON_ROOTS_ADDRESS, &BEACON_ROOTS_CODE),
+        (HISTORY_STORAGE_ADDRESS, &HISTORY_STORAGE_CODE),
+        (WITHDRAWAL_REQUEST_PREDEPLOY_ADDRESS, &WITHDRAWAL_REQUEST_PREDEPLOY_CODE),
+        (CONSOLIDATION_REQUEST_PREDEPLOY_ADDRESS, &CONSOLIDATION_REQUEST_PREDEPLOY_CODE),
+    ]
+    .map(|(address, code)| (address, code.clone()))
+}
 
 /// The calls before the first transaction. A contract that is not there, or fails, changes nothing.
 pub(crate) fn before<E>(rules: &Rules, evm: &mut E, header: &Header) -> Result<(), ExecuteError>

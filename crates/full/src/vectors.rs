@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use alloy_genesis::{Genesis, GenesisAccount};
 use alloy_consensus::Header;
+use alloy_genesis::{Genesis, GenesisAccount};
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_trie::{EMPTY_ROOT_HASH, TrieAccount};
 use eth_trie::{EthTrie, Trie};
@@ -113,16 +113,17 @@ fn alloc(pre: &Value) -> BTreeMap<Address, GenesisAccount> {
 }
 
 /// The rules by which a block may be refused, by the vectors' name of the exception. Rules of uncles are the header's with
-/// `uncle` before them.
+/// `uncle` before them. Some blocks break two: the roots of the body, with which a block is first compared, were left as
+/// they were when a transaction or an uncle was put in or taken out.
 const EXCEPTIONS: &[(&str, &[&str])] = &[
-    ("1559BlockImportImpossible_HeaderIsLegacy", &["base fee"]),
+    ("1559BlockImportImpossible_HeaderIsLegacy", &["base fee", "uncle base fee"]),
     ("3675PoSBlockRejected", &["difficulty"]),
     ("3675PoWBlockRejected", &["difficulty"]),
-    ("3675PreParis1559BlockRejected", &["difficulty"]),
+    ("3675PreParis1559BlockRejected", &["uncles", "uncles hash"]),
     ("BlockException.EXTRA_DATA_TOO_BIG", &["extra data"]),
     ("BlockException.GASLIMIT_TOO_BIG", &["gas limit"]),
     ("BlockException.IMPORT_IMPOSSIBLE_DIFFICULTY_OVER_PARIS", &["difficulty"]),
-    ("BlockException.IMPORT_IMPOSSIBLE_UNCLES_OVER_PARIS", &["uncles"]),
+    ("BlockException.IMPORT_IMPOSSIBLE_UNCLES_OVER_PARIS", &["uncles", "uncles hash"]),
     ("BlockException.INVALID_BLOCK_NUMBER", &["number"]),
     ("BlockException.INVALID_BLOCK_TIMESTAMP_OLDER_THAN_PARENT", &["timestamp"]),
     ("BlockException.INVALID_GASLIMIT", &["gas limit"]),
@@ -133,7 +134,7 @@ const EXCEPTIONS: &[(&str, &[&str])] = &[
     ("BlockException.INVALID_TRANSACTIONS_ROOT", &["transactions root"]),
     ("BlockException.UNKNOWN_PARENT", &["unknown parent"]),
     ("BlockException.UNKNOWN_PARENT_ZERO", &["unknown parent"]),
-    ("ExtraDataIncorrectDAO", &["extra data of the DAO fork"]),
+    ("ExtraDataIncorrectDAO", &["extra data of the DAO fork", "uncle extra data of the DAO fork", "transactions root"]),
     ("ExtraDataTooBig", &["extra data", "uncle extra data"]),
     ("IntrinsicGas", &["transaction"]),
     ("InvalidDifficulty", &["difficulty", "uncle difficulty"]),
@@ -149,22 +150,22 @@ const EXCEPTIONS: &[(&str, &[&str])] = &[
     ("InvalidUncleParentHash", &["uncle uncle parent"]),
     ("InvalidUnclesHash", &["uncles hash"]),
     ("LegacyBlockImportImpossible", &["base fee"]),
-    ("LegacyBlockImportImpossible2", &["base fee"]),
+    ("LegacyBlockImportImpossible2", &["base fee", "uncle base fee"]),
     ("ParisBlockImportImpossible", &["withdrawals root"]),
     ("PostParisDifficultyIsNot0", &["difficulty"]),
-    ("PostParisUncleHashIsNotEmpty", &["uncles"]),
+    ("PostParisUncleHashIsNotEmpty", &["uncles", "uncles hash"]),
     ("ShanghaiBlockImportImpossible", &["withdrawals root"]),
-    ("TR_FeeCapLessThanBlocks", &["transaction"]),
-    ("TR_GasLimitReached", &["transaction"]),
-    ("TR_IntrinsicGas", &["transaction"]),
-    ("TR_NoFunds", &["transaction"]),
-    ("TR_TypeNotSupported", &["transaction"]),
+    ("TR_FeeCapLessThanBlocks", &["transaction", "transactions root"]),
+    ("TR_GasLimitReached", &["transaction", "transactions root"]),
+    ("TR_IntrinsicGas", &["transaction", "transactions root"]),
+    ("TR_NoFunds", &["transaction", "transactions root"]),
+    ("TR_TypeNotSupported", &["transaction", "transactions root"]),
     ("TooManyUncles", &["uncle uncle count"]),
-    ("TooMuchGasUsed", &["gas used"]),
+    ("TooMuchGasUsed", &["gas used", "uncle gas used"]),
     ("UncleInChain", &["uncle uncle included before"]),
     ("UncleIsAncestor", &["uncle uncle is ancestor"]),
-    ("UncleIsBrother", &["uncle uncle parent", "uncle uncle generation"]),
-    ("UncleParentIsNotAncestor", &["uncle uncle parent"]),
+    ("UncleIsBrother", &["uncle uncle parent", "uncle uncle generation", "uncle uncle twice"]),
+    ("UncleParentIsNotAncestor", &["uncle uncle parent", "uncle uncle generation"]),
     ("UnknownParent", &["unknown parent"]),
     ("UnknownParent2", &["unknown parent"]),
 ];
@@ -279,7 +280,6 @@ fn the_test_chain_imports() {
     assert_eq!(summary.head.to_string(), "0x44e3809c9a3cda717f00aea3a9da336d149612c8d5657fbc0028176ef8d94d2a");
     assert_eq!((summary.number, summary.td), (600, U256::from(0x20000)));
     let state: Value = serde_json::from_slice(&std::fs::read(folder.join("headstate.json")).unwrap()).unwrap();
-    let head = chain.headers().head().header;
     // The whole state from its dump: every slot, code and account below the root in the header.
     let nodes = Arc::new(Nodes::new(Arc::new(MemoryStore::new())));
     let mut accounts = EthTrie::new(nodes.clone());

@@ -20,7 +20,8 @@ pub(crate) fn block(block: &Block, full: bool) -> RpcBlock {
     };
     let uncles = block.uncles.iter().map(|uncle| uncle.hash()).collect();
     debug_assert_eq!(hash, header.hash);
-    RpcBlock::new(header, transactions).with_uncles(uncles)
+    let withdrawals = block.withdrawals.clone().map(Into::into);
+    RpcBlock::new(header, transactions).with_uncles(uncles).with_withdrawals(withdrawals)
 }
 
 /// The transaction at `index`, or `None` past the last one.

@@ -3,4 +3,5 @@ mod clique;
 mod common;
 mod mainnet;
 mod nodes;
+mod osaka;
 mod reorg;
