@@ -1,7 +1,5 @@
 //! `rushlight`: the light node.
 
-use std::sync::Arc;
-
 use rushlight_chain::{SealPolicy, system_clock};
 use rushlight_light::{LightConfig, LightNode};
 use rushlight_rpc::{RpcConfig, RpcHandle};

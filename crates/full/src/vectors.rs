@@ -119,7 +119,7 @@ const EXCEPTIONS: &[(&str, &[&str])] = &[
     ("1559BlockImportImpossible_HeaderIsLegacy", &["base fee", "uncle base fee"]),
     ("3675PoSBlockRejected", &["difficulty"]),
     ("3675PoWBlockRejected", &["difficulty"]),
-    ("3675PreParis1559BlockRejected", &["uncles", "uncles hash"]),
+    ("3675PreParis1559BlockRejected", &["difficulty", "uncles", "uncles hash"]),
     ("BlockException.EXTRA_DATA_TOO_BIG", &["extra data"]),
     ("BlockException.GASLIMIT_TOO_BIG", &["gas limit"]),
     ("BlockException.IMPORT_IMPOSSIBLE_DIFFICULTY_OVER_PARIS", &["difficulty"]),
