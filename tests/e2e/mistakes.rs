@@ -33,7 +33,6 @@ fn flags() {
         (vec!["--http", "--http.addr", "no such host"], "--http.addr no such host"),
         (vec!["--sepolia"], "--sepolia is not supported yet"),
         (vec!["--ws"], "--ws is not supported yet"),
-        (vec!["--trusted-head", "0x00"], "--trusted-head is not supported yet"),
         (vec!["--config", "a.toml"], "--config is not supported yet"),
         (vec!["full", "--http"], "--http is not supported yet"),
     ] {

@@ -106,6 +106,7 @@ impl Rules {
 #[cfg(test)]
 mod tests {
     use alloy_primitives::U256;
+    use rushlight_chain::{Activation, Forks};
 
     use super::*;
 
@@ -133,5 +134,15 @@ mod tests {
         }
         assert!(rules(1_920_000).dao && !rules(1_919_999).dao && !rules(1_920_001).dao);
         assert!(!rules(2_674_999).replay_protection && rules(2_675_000).replay_protection);
+    }
+
+    #[test]
+    fn what_the_evm_does_not_know_is_named() {
+        let mainnet = ChainSpec::mainnet();
+        let at = Activation::Block(0);
+        let schedule = vec![(Fork::Byzantium, at), (Fork::Constantinople, at)];
+        let spec = ChainSpec::new("test", 1, mainnet.genesis, Forks::new(schedule), Consensus::Ethash);
+        let header = Header { number: 1, difficulty: U256::from(1), ..Header::default() };
+        assert_eq!(Rules::at(&spec, &header), Err("Constantinople without Petersburg".to_owned()));
     }
 }

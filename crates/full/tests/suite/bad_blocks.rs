@@ -6,7 +6,7 @@ use alloy_consensus::Header;
 use alloy_genesis::Genesis;
 use alloy_primitives::{Address, B64, B256, Bloom, Bytes, TxKind, U256, keccak256};
 use rushlight_chain::testing::{toy_mix, toy_seal};
-use rushlight_chain::{Body, ChainAccess, ChainSpec, MemoryStore, RawBlock, SealedHeader, header};
+use rushlight_chain::{Body, ChainAccess, MemoryStore, RawBlock, SealedHeader, header};
 use rushlight_full::{BadBlock, FullChain, FullConfig, InsertError, OpenError, Rule};
 use rushlight_sync::{ChainSink, Fault, Item};
 
@@ -210,21 +210,6 @@ fn a_refused_block_leaves_nothing_on_disk() {
     header.state_root = keccak256("wrong");
     refused(&fresh, RawBlock { header: header::encode(&toy_seal(header)), ..second });
     assert_eq!(rushlight_chain::Store::size_bytes(&*store).unwrap(), before);
-}
-
-#[test]
-fn a_later_fork_is_not_supported_and_says_its_name() {
-    let (toy, chain, _) = toy_chain();
-    let mut genesis = toy.genesis.clone();
-    genesis.config.eip150_block = Some(3);
-    let json = serde_json::to_vec(&genesis).unwrap();
-    let (spec, genesis) = ChainSpec::from_genesis(&json).unwrap();
-    assert_eq!(spec.genesis_hash(), toy.spec.genesis_hash());
-    let config = FullConfig { seals: Arc::new(AnySeal), clock: late_clock() };
-    let fresh = FullChain::open(Arc::new(spec), genesis, Arc::new(MemoryStore::new()), config).unwrap();
-    let error = fresh.insert(super::common::blocks(&chain)).unwrap_err();
-    assert!(error.to_string().contains("Tangerine Whistle is not supported yet"), "{error}");
-    assert_eq!(fresh.headers().head().header.number, 2);
 }
 
 #[test]
