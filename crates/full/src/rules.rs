@@ -47,6 +47,9 @@ impl Rules {
         let merged = spec.forks.terminal_total_difficulty().is_some() && header.difficulty.is_zero();
         // Timestamps schedule forks of proof of stake and of extended clique; work and stock clique have none of these.
         let by_time = merged || spec.is_extended_clique();
+        if !spec.executes() {
+            return Err(format!("execution on {}", spec.name));
+        }
         let active = |fork| (by_time || fork < Fork::Shanghai) && spec.forks.is_active(fork, number, timestamp);
         if let Some(fork) = [Fork::Amsterdam, Fork::Bogota].into_iter().find(|fork| active(*fork)) {
             return Err(fork.to_string());
