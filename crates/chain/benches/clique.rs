@@ -9,7 +9,7 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use rushlight_chain::clique::{self, Snapshot};
 use rushlight_chain::testing::toy_spec;
 use rushlight_chain::{
-    ChainSpec, Consensus, Ethash, HeaderChain, HeaderChainConfig, MemoryStore, Retain, SealPolicy, SealedHeader, header,
+    ChainSpec, Consensus, Ethash, HeaderChain, HeaderChainConfig, MemoryStore, SealPolicy, SealedHeader, header,
 };
 use secp256k1::{Message, PublicKey, SecretKey, ecdsa::RecoverableSignature, ecdsa::RecoveryId};
 

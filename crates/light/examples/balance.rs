@@ -6,6 +6,9 @@
 //!
 //! `rushlight full --genesis genesis.json` prints such an enode URL.
 
+// Its answer is for whoever runs it.
+#![allow(clippy::print_stdout)]
+
 use std::{error::Error, sync::Arc, time::Duration};
 
 use alloy_primitives::{Address, U256};
@@ -25,7 +28,7 @@ pub(crate) async fn balance(genesis: &[u8], peer: Enode, address: Address) -> Re
 
     // Who we are, and whom to dial. A program that stays keeps its key in a folder of its own.
     let folder = tempfile::tempdir()?;
-    let mut server = ServerConfig::new(load_or_create_key(&folder.path().join("nodekey"))?, Arc::new(TcpTransport));
+    let mut server = ServerConfig::new(load_or_create_key(folder.path().join("nodekey"))?, Arc::new(TcpTransport));
     server.static_peers = vec![peer];
 
     // Headers and proved answers in memory; `rushlight_chain::RocksStore` keeps them from one start to the next.

@@ -285,6 +285,8 @@ fn begin(chain: &HeaderChain, raw: &Bytes) -> Result<(), DescentError> {
     Ok(change.finish(Batch::new())?)
 }
 
+/// Short-lived, one at a time: its size costs nothing.
+#[allow(clippy::large_enum_variant)]
 enum Step {
     /// Taken; the header that comes next is its parent.
     Taken(SealedHeader),
