@@ -77,8 +77,7 @@ async fn a_new_block_changes_nothing_where_there_is_no_difficulty() {
     let node = Node::start(&network, trusting(&STAKED[79]), &[&peer]).await;
     let session = peer.session().await;
     linked(&node).await;
-    let block =
-        |header: &SealedHeader| RawBlock { header: header::encode(header), transactions: vec![], uncles: vec![] };
+    let block = |header: &SealedHeader| RawBlock { header: header::encode(header), ..RawBlock::default() };
     session.announce_block(&block(&STAKED[80]), U256::MAX);
     session.announce_block(&block(&TRUNK[0]), U256::MAX >> 1);
     sleep(Duration::from_secs(30)).await;
