@@ -100,7 +100,9 @@ impl CliqueSealer {
     /// draft has, is the block's; from Cancun on [`crate::FullChain::fill`] comes first.
     pub fn seal(&self, draft: Draft) -> Result<(SealedHeader, RawBlock), SealingError> {
         let sealed = seal(draft.header, &self.key)?;
-        let block = RawBlock { header: header::encode(&sealed), ..RawBlock::default() };
+        // From Shanghai on a block has a list of withdrawals; clique's is empty.
+        let withdrawals = sealed.withdrawals_root.map(|_| Vec::new());
+        let block = RawBlock { header: header::encode(&sealed), withdrawals, ..RawBlock::default() };
         Ok((sealed, block))
     }
 }

@@ -371,7 +371,8 @@ mod tests {
             }
             match theirs.next() {
                 Some(Ok(raw)) => prop_assert!(raw.get().parse::<f64>().is_ok(), "{} may go on", raw),
-                Some(Err(wrong)) if !wrong.is_eof() => prop_assert!(error.is_some() || values.len() > 0, "{}", wrong),
+                // serde calls a minus sign at the end wrong, though a digit may follow.
+                Some(Err(wrong)) if !wrong.is_eof() && !stream.ends_with('-') => prop_assert!(error.is_some() || values.len() > 0, "{}", wrong),
                 _ => {}
             }
         }

@@ -167,9 +167,10 @@ async fn new_blocks_are_followed_and_false_total_difficulties_cost() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fork_that_is_not_supported_is_the_end_and_nobodys_fault() {
+async fn proof_of_stake_is_the_end_and_nobodys_fault() {
+    let terminal = SPEC.genesis.difficulty + TRUNK[..2_499].iter().map(|header| header.difficulty).sum::<U256>();
     let forks =
-        Forks::new(vec![(Fork::Homestead, Activation::Block(0)), (Fork::TangerineWhistle, Activation::Block(2_500))]);
+        Forks::new(vec![(Fork::Homestead, Activation::Block(0)), (Fork::Paris, Activation::TotalDifficulty(terminal))]);
     let spec = Arc::new(ChainSpec { forks, ..(**SPEC).clone() });
     for policy in [SealPolicy::All, SealPolicy::Sampled] {
         let network = network(7);
@@ -180,7 +181,7 @@ async fn a_fork_that_is_not_supported_is_the_end_and_nobodys_fault() {
         assert_eq!(node.chain.head().header, TRUNK[2_498]);
         let stopped = node.sync.status().stopped.unwrap();
         assert_eq!(stopped.number, 2_500);
-        assert!(stopped.reason.contains("not supported"), "{}", stopped.reason);
+        assert!(stopped.reason.contains("--trusted-head"), "{}", stopped.reason);
         sleep(Duration::from_secs(10)).await; // What was on its way comes.
         let given = chain.given();
         sleep(Duration::from_secs(1_800)).await;
