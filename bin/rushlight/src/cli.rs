@@ -31,7 +31,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// A full peer for development, private networks and tests: imports or seals blocks, executes and serves them.
-    Full(FullArgs),
+    Full(Box<FullArgs>),
     /// Prints the configuration that the light node would run with, as --config reads it.
     Dumpconfig(Box<LightArgs>),
     /// A development network on this machine: a full peer that seals a block every 2 seconds, and a light node.
