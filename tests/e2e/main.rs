@@ -20,7 +20,9 @@ mod process;
 mod proxy;
 mod rpc;
 
+mod config;
 mod dev;
+mod endpoints;
 mod interop;
 mod liars;
 mod library;

@@ -31,10 +31,11 @@ fn flags() {
         (vec!["--genesis", "/nonexistent/genesis.json"], "--genesis: cannot read /nonexistent/genesis.json"),
         (vec!["full"], "--genesis FILE"),
         (vec!["--http", "--http.addr", "no such host"], "--http.addr no such host"),
-        (vec!["--sepolia"], "--sepolia is not supported yet"),
-        (vec!["--ws"], "--ws is not supported yet"),
-        (vec!["--config", "a.toml"], "--config is not supported yet"),
-        (vec!["full", "--http"], "--http is not supported yet"),
+        (vec!["--sepolia", "--classic"], "cannot be used with"),
+        (vec!["--ws", "--ws.addr", "no such host"], "--ws.addr no such host"),
+        (vec!["--config", "/nonexistent/a.toml"], "--config /nonexistent/a.toml: cannot be read"),
+        (vec!["full", "--config", "a.toml"], "--config is not supported yet"),
+        (vec!["dumpconfig", "--port", "x"], "'--port <PORT>'"),
     ] {
         let line = fatal(&args);
         assert!(line.contains(part), "{args:?}: {line}");

@@ -3,9 +3,13 @@
 use std::{ffi::OsString, path::PathBuf};
 
 use alloy_primitives::B256;
-use clap::{Args, Parser, Subcommand, ValueEnum, error::ContextKind, error::ContextValue, error::ErrorKind};
+use clap::{
+    Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, error::ContextKind, error::ContextValue,
+    error::ErrorKind,
+};
 
 use crate::{
+    config_file,
     fatal::Fatal,
     logging::{Console, LogFormat},
     run_dev, run_full, run_light,
@@ -19,12 +23,17 @@ pub(crate) struct Cli {
     command: Option<Command>,
     #[command(flatten)]
     light: LightArgs,
+    /// What dumpconfig prints.
+    #[arg(skip)]
+    dump: String,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// A full peer for development, private networks and tests: imports or seals blocks, executes and serves them.
-    Full(FullArgs),
+    Full(Box<FullArgs>),
+    /// Prints the configuration that the light node would run with, as --config reads it.
+    Dumpconfig(Box<LightArgs>),
     /// A development network on this machine: a full peer that seals a block every 2 seconds, and a light node.
     Dev(DevArgs),
 }
@@ -34,10 +43,13 @@ enum Command {
 pub(crate) struct LightArgs {
     #[command(flatten)]
     pub(crate) chain: ChainArgs,
+    /// A file of settings in TOML, as dumpconfig prints it. What the command line gives comes first.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) node: NodeArgs,
     #[command(flatten)]
-    pub(crate) http: HttpArgs,
+    pub(crate) rpc: RpcArgs,
     /// Which ethash seals are checked: every one, or the last 2,048 and at least 1 in 100 of the others.
     #[arg(long, value_enum, value_name = "WHICH", default_value_t = VerifySeals::Sampled)]
     pub(crate) verify_seals: VerifySeals,
@@ -60,6 +72,8 @@ pub(crate) struct FullArgs {
     #[command(flatten)]
     pub(crate) node: NodeArgs,
     #[command(flatten)]
+    pub(crate) rpc: RpcArgs,
+    #[command(flatten)]
     pub(crate) log: LogArgs,
 }
 
@@ -80,10 +94,22 @@ pub(crate) struct DevArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ChainArgs {
     /// Ethereum mainnet, the default of the light node.
-    #[arg(long, conflicts_with = "genesis")]
+    #[arg(long, group = "network")]
     pub(crate) mainnet: bool,
+    /// The test network Sepolia.
+    #[arg(long, group = "network")]
+    pub(crate) sepolia: bool,
+    /// The test network Hoodi.
+    #[arg(long, group = "network")]
+    pub(crate) hoodi: bool,
+    /// Ethereum Classic: headers, reads and logs.
+    #[arg(long, group = "network")]
+    pub(crate) classic: bool,
+    /// Ethereum Classic's test network: headers, reads and logs.
+    #[arg(long, group = "network")]
+    pub(crate) mordor: bool,
     /// Another chain, or mainnet with its accounts: a genesis.json as geth reads it.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", group = "network")]
     pub(crate) genesis: Option<PathBuf>,
     /// Takes every proof-of-work seal unchecked: for test chains whose seals are not real.
     #[arg(long)]
@@ -119,9 +145,9 @@ pub(crate) struct NodeArgs {
     pub(crate) trustedpeers: String,
 }
 
-/// JSON-RPC over HTTP.
+/// JSON-RPC.
 #[derive(Debug, Args)]
-pub(crate) struct HttpArgs {
+pub(crate) struct RpcArgs {
     /// Serves JSON-RPC over HTTP.
     #[arg(long)]
     pub(crate) http: bool,
@@ -137,6 +163,31 @@ pub(crate) struct HttpArgs {
     /// Host names that requests may be addressed to, with commas between; * for any.
     #[arg(long = "http.vhosts", value_name = "HOSTS", default_value = "localhost")]
     pub(crate) http_vhosts: String,
+    /// Origins of web pages that may read answers over HTTP, with commas between; * for any. Default: none.
+    #[arg(long = "http.corsdomain", value_name = "ORIGINS", default_value = "", hide_default_value = true)]
+    pub(crate) http_corsdomain: String,
+    /// Serves JSON-RPC over WebSocket; at HTTP's address and port on the same server.
+    #[arg(long)]
+    pub(crate) ws: bool,
+    /// Address the WebSocket server listens on.
+    #[arg(long = "ws.addr", value_name = "HOST", default_value = "127.0.0.1")]
+    pub(crate) ws_addr: String,
+    /// TCP port of the WebSocket server, 0 for any.
+    #[arg(long = "ws.port", value_name = "PORT", default_value_t = rushlight_rpc::config::DEFAULT_WS_PORT)]
+    pub(crate) ws_port: u16,
+    /// Modules served over WebSocket, with commas between: admin, eth, net, web3.
+    #[arg(long = "ws.api", value_name = "MODULES", default_value = "eth,net,web3")]
+    pub(crate) ws_api: String,
+    /// Origins of web pages that may connect, with commas between; * for any. Default: pages of this machine.
+    #[arg(long = "ws.origins", value_name = "ORIGINS", default_value = "", hide_default_value = true)]
+    pub(crate) ws_origins: String,
+    /// No IPC socket.
+    #[arg(long)]
+    pub(crate) ipcdisable: bool,
+    /// The IPC socket; a bare name is one in the data directory. Default: rushlight.ipc for the light node, none for
+    /// the full peer.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ipcpath: Option<PathBuf>,
 }
 
 /// Logs.
@@ -161,21 +212,13 @@ pub(crate) enum VerifySeals {
 
 /// Flags that geth and other clients have, or that Rushlight is to have, and what a run says to whoever gives one.
 /// A name that ends in a dot stands for all that begin with it.
-const NOT_YET: [&str; 32] = [
-    "--sepolia",
+const NOT_YET: [&str; 24] = [
     "--holesky",
-    "--hoodi",
     "--goerli",
-    "--classic",
-    "--mordor",
     "--dev",
     "--dev.",
     "--retain-headers",
     "--config",
-    "--ws",
-    "--ws.",
-    "--ipcpath",
-    "--ipcdisable",
     "--http",
     "--http.",
     "--mine",
@@ -196,9 +239,21 @@ const NOT_YET: [&str; 32] = [
     "--log.file",
 ];
 
+/// The flags, with the full peer's own defaults: beside a light node on the same machine.
+fn command() -> clap::Command {
+    Cli::command().mut_subcommand("full", |full| {
+        full.mut_arg("http_port", |port| port.default_value("8555"))
+            .mut_arg("ws_port", |port| port.default_value("8556"))
+    })
+}
+
 /// Reads the command line.
 pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, Fatal> {
-    Cli::try_parse_from(args).map_err(|error| {
+    let args: Vec<_> = args.into_iter().collect();
+    // What a command line lacks may be filled from a file, whose mistakes are then told with the same words.
+    let args = config_file::fill(&command(), &args)?.unwrap_or(args);
+    let parsed = command().try_get_matches_from(&args).and_then(|matches| Cli::from_arg_matches(&matches));
+    let mut cli = parsed.map_err(|error| {
         if let ErrorKind::DisplayHelp | ErrorKind::DisplayVersion = error.kind() {
             return Fatal::Text(error.render().to_string());
         }
@@ -208,7 +263,11 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, Fat
             }
             _ => Fatal::Usage(explain(&error)),
         }
-    })
+    })?;
+    if let Some(Command::Dumpconfig(_)) = &cli.command {
+        cli.dump = config_file::dump(&command(), &args)?;
+    }
+    Ok(cli)
 }
 
 /// Runs what was asked for until it ends.
@@ -217,12 +276,14 @@ pub(crate) fn run(cli: Cli) -> Result<(), Fatal> {
         None => &cli.light.log,
         Some(Command::Full(args)) => &args.log,
         Some(Command::Dev(args)) => &args.log,
+        Some(Command::Dumpconfig(_)) => return Err(Fatal::Text(cli.dump)),
     };
     let console = Console::start(log.verbosity, log.log_format)?;
     match cli.command {
         None => run_light::run(&cli.light, &console),
         Some(Command::Full(args)) => run_full::run(&args, &console),
         Some(Command::Dev(args)) => run_dev::run(&args, &console),
+        Some(Command::Dumpconfig(_)) => Err(Fatal::Text(cli.dump)),
     }
 }
 
@@ -246,8 +307,6 @@ fn explain(error: &clap::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     fn parse_line(line: &str) -> Result<Cli, Fatal> {
@@ -263,15 +322,15 @@ mod tests {
 
     #[test]
     fn clap_finds_nothing_wrong_with_the_flags() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]
     fn defaults() {
         let light = parse_line("rushlight").unwrap().light;
-        assert_eq!((light.node.port, light.node.maxpeers, light.http.http), (None, 50, false));
-        assert_eq!((light.http.http_addr.as_str(), light.http.http_port), ("127.0.0.1", 8545));
-        assert_eq!((light.http.http_api.as_str(), light.http.http_vhosts.as_str()), ("eth,net,web3", "localhost"));
+        assert_eq!((light.node.port, light.node.maxpeers, light.rpc.http), (None, 50, false));
+        assert_eq!((light.rpc.http_addr.as_str(), light.rpc.http_port), ("127.0.0.1", 8545));
+        assert_eq!((light.rpc.http_api.as_str(), light.rpc.http_vhosts.as_str()), ("eth,net,web3", "localhost"));
         assert_eq!((light.verify_seals, light.log.verbosity), (VerifySeals::Sampled, 3));
     }
 
@@ -292,6 +351,8 @@ mod tests {
             "rushlight --verbosity 6",
             "rushlight --verify-seals some",
             "rushlight --mainnet --genesis g.json",
+            "rushlight --sepolia --mordor",
+            "rushlight full --hoodi --genesis g.json",
             "rushlight --maxpeers -1",
             "rushlight stray",
             "rushlight --nodiscover full",
@@ -307,11 +368,11 @@ mod tests {
 
     #[test]
     fn flags_of_later_are_named() {
-        for flag in ["--sepolia", "--ws", "--ws.port=1", "--config", "--http.corsdomain"] {
+        for flag in ["--holesky", "--miner.etherbase=1", "--goerli"] {
             let name = flag.split('=').next().unwrap();
             assert_eq!(refusal(&format!("rushlight {flag} x")), format!("{name} is not supported yet"));
         }
-        assert_eq!(refusal("rushlight full --http"), "--http is not supported yet");
+        assert_eq!(refusal("rushlight full --config a.toml"), "--config is not supported yet");
         assert_eq!(refusal("rushlight dev --dev.period 0"), "--dev.period is not supported yet");
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cli        flags as geth spells them, and one line for whoever mistypes one
+//! config_file   the same flags in a file
 //! settings   flags checked against each other, files read: what a node is started with
 //! logging    stderr, as text or JSON, beside a progress bar
 //! progress   the bar, or a log line every few seconds
@@ -14,6 +15,7 @@
 //! The nodes themselves are put together in `rushlight-light` and `rushlight-full`.
 
 mod cli;
+mod config_file;
 mod dev_chain;
 mod fatal;
 mod logging;

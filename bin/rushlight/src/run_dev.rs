@@ -13,7 +13,7 @@ use rushlight_chain::{Ethash, SealPolicy, system_clock};
 use rushlight_full::{CliqueSealer, FullNode, FullNodeConfig};
 use rushlight_light::{LightConfig, LightNode};
 use rushlight_p2p::{Enode, ServerConfig, secp256k1::SecretKey};
-use rushlight_rpc::{RpcConfig, RpcHandle};
+use rushlight_rpc::{Endpoints, RpcConfig, RpcHandles};
 use tempfile::TempDir;
 use tracing::warn;
 
@@ -65,7 +65,7 @@ pub(crate) fn run(args: &DevArgs, console: &Console) -> Result<(), Fatal> {
 struct Network {
     full: FullNode,
     light: LightNode,
-    rpc: RpcHandle,
+    rpc: RpcHandles,
 }
 
 impl Network {
@@ -85,7 +85,8 @@ impl Network {
             modules: rushlight_rpc::modules().map(str::to_owned).collect(),
             ..RpcConfig::default()
         };
-        match run_light::serve(&light, http).await {
+        let endpoints = Endpoints { http: Some(http), ..Endpoints::default() };
+        match run_light::serve(light.client(), light.server(), endpoints).await {
             Ok(rpc) => Ok(Self { full, light, rpc }),
             Err(fatal) => {
                 light.shutdown().await;
@@ -143,7 +144,8 @@ impl Network {
         if tokio::time::timeout(FIRST_BLOCK, first_block).await.is_err() {
             warn!("The light node has no block yet");
         }
-        let text = introduction(&run_full::local_enode(self.full.server()), self.rpc.local_addr());
+        let Some(http) = &self.rpc.http else { return Ok(()) };
+        let text = introduction(&run_full::local_enode(self.full.server()), http.local_addr());
         let mut stdout = io::stdout().lock();
         stdout
             .write_all(text.as_bytes())
@@ -166,7 +168,7 @@ fn server(folder: &Path, static_peers: Vec<Enode>) -> Result<ServerConfig, Fatal
 }
 
 fn subfolder(folder: &Path, kind: &str) -> Result<PathBuf, Fatal> {
-    settings::folder(Some(folder), kind)
+    settings::folder(folder, kind)
 }
 
 /// What a newcomer needs: where, who, and three lines to paste.

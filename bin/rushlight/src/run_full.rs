@@ -13,13 +13,23 @@ use std::{
 
 use rushlight_chain::{SealCheck, system_clock};
 use rushlight_full::{FullChain, FullConfig, FullNode, FullNodeConfig, ImportProgress};
+use rushlight_light::LightClient;
 use rushlight_p2p::{Enode, ServerHandle};
 use tracing::{info, warn};
 
 use crate::{
-    cli::FullArgs, fatal::Fatal, logging::Console, progress::Progress, run_light::follow, runtime, settings,
+    cli::FullArgs,
+    fatal::Fatal,
+    logging::Console,
+    progress::Progress,
+    run_light::{follow, serve},
+    runtime, settings,
     signals::Signals,
 };
+
+/// TCP ports of the full peer's JSON-RPC where none are given: beside a light node's.
+const HTTP_PORT: u16 = 8555;
+const WS_PORT: u16 = 8556;
 
 /// Imports what is to be imported, then serves until a signal ends it.
 pub(crate) fn run(args: &FullArgs, console: &Console) -> Result<(), Fatal> {
@@ -28,7 +38,11 @@ pub(crate) fn run(args: &FullArgs, console: &Console) -> Result<(), Fatal> {
     check_files(&args.import)?;
     let listen = settings::listen(&args.node, settings::FULL_PORT);
     check_port(listen)?;
-    let folder = settings::folder(args.node.datadir.as_deref(), "full")?;
+    let datadir = settings::datadir(&args.node, &args.chain)?;
+    let folder = settings::folder(&datadir, "full")?;
+    let mut endpoints = settings::endpoints(&args.rpc)?;
+    endpoints.ipc = settings::ipc(&args.rpc, &datadir, None);
+    settings::warn_of_idle_flags(&args.rpc, (HTTP_PORT, WS_PORT));
     let server = settings::server(&args.node, settings::FULL_PORT, peers, &folder)?;
 
     runtime::run(async {
@@ -48,7 +62,7 @@ pub(crate) fn run(args: &FullArgs, console: &Console) -> Result<(), Fatal> {
             }
         }
         let config = FullNodeConfig {
-            chain: full,
+            chain: full.clone(),
             server,
             network_id: args.node.networkid,
             info_config: chain.config,
@@ -56,11 +70,26 @@ pub(crate) fn run(args: &FullArgs, console: &Console) -> Result<(), Fatal> {
             seed: rand::random(),
         };
         let node = FullNode::start(config).await.map_err(|error| Fatal::from_error(&error))?;
+        // Nothing is missing in a full peer's store, so that the same reads ask nobody.
+        let network = args.node.networkid.unwrap_or(chain.spec.chain_id);
+        let client = Arc::new(LightClient::new(full.headers(), full, node.sync().watch(), network));
+        let rpc = match serve(&client, node.server(), endpoints).await {
+            Ok(rpc) => rpc,
+            Err(fatal) => {
+                stop(node).await;
+                return Err(fatal);
+            }
+        };
         announce(node.server())?;
         let progress = follow(node.sync().watch(), "Syncing blocks", "blocks", console.clone());
         let signal = signals.next().await;
         drop(progress);
-        signals.orderly(signal, stop(node)).await;
+        signals
+            .orderly(signal, async {
+                rpc.shutdown().await;
+                stop(node).await;
+            })
+            .await;
         Ok(())
     })
 }

@@ -1,14 +1,19 @@
 //! `rushlight`: the light node.
 
+use std::sync::Arc;
+
 use rushlight_chain::{SealPolicy, system_clock};
-use rushlight_light::{LightConfig, LightNode};
-use rushlight_rpc::{RpcConfig, RpcHandle};
+use rushlight_light::{LightClient, LightConfig, LightNode};
+use rushlight_p2p::ServerHandle;
+use rushlight_rpc::{
+    Endpoints, RpcHandles,
+    config::{DEFAULT_IPC_NAME, DEFAULT_PORT, DEFAULT_WS_PORT},
+};
 use rushlight_sync::SyncStatus;
 use tokio::{sync::watch, task::JoinHandle};
-use tracing::warn;
 
 use crate::{
-    cli::{HttpArgs, LightArgs, VerifySeals},
+    cli::{LightArgs, VerifySeals},
     fatal::Fatal,
     logging::Console,
     progress::Progress,
@@ -19,11 +24,13 @@ use crate::{
 /// Runs the light node until a signal ends it.
 pub(crate) fn run(args: &LightArgs, console: &Console) -> Result<(), Fatal> {
     let chain = settings::light_chain(&args.chain)?;
-    let http = settings::http(&args.http)?;
+    let mut endpoints = settings::endpoints(&args.rpc)?;
     let peers = settings::Peers::read(&args.node)?;
-    let folder = settings::folder(args.node.datadir.as_deref(), "light")?;
+    let datadir = settings::datadir(&args.node, &args.chain)?;
+    let folder = settings::folder(&datadir, "light")?;
+    endpoints.ipc = settings::ipc(&args.rpc, &datadir, Some(DEFAULT_IPC_NAME));
     let server = settings::server(&args.node, settings::LIGHT_PORT, peers, &folder)?;
-    warn_of_idle_flags(&args.http);
+    settings::warn_of_idle_flags(&args.rpc, (DEFAULT_PORT, DEFAULT_WS_PORT));
 
     runtime::run(async {
         let mut signals = Signals::listen().map_err(|error| Fatal::from_error(&error))?;
@@ -42,24 +49,19 @@ pub(crate) fn run(args: &LightArgs, console: &Console) -> Result<(), Fatal> {
             seed: rand::random(),
         };
         let node = LightNode::start(config).await.map_err(|error| Fatal::from_error(&error))?;
-        let rpc = match http {
-            None => None,
-            Some(http) => match serve(&node, http).await {
-                Ok(rpc) => Some(rpc),
-                Err(fatal) => {
-                    node.shutdown().await;
-                    return Err(fatal);
-                }
-            },
+        let rpc = match serve(node.client(), node.server(), endpoints).await {
+            Ok(rpc) => rpc,
+            Err(fatal) => {
+                node.shutdown().await;
+                return Err(fatal);
+            }
         };
         let progress = follow(node.sync().watch(), "Syncing headers", "headers", console.clone());
         let signal = signals.next().await;
         drop(progress);
         signals
             .orderly(signal, async {
-                if let Some(rpc) = rpc {
-                    rpc.shutdown().await;
-                }
+                rpc.shutdown().await;
                 node.shutdown().await;
             })
             .await;
@@ -67,10 +69,15 @@ pub(crate) fn run(args: &LightArgs, console: &Console) -> Result<(), Fatal> {
     })
 }
 
-/// The JSON-RPC server before a light node.
-pub(crate) async fn serve(node: &LightNode, http: RpcConfig) -> Result<RpcHandle, Fatal> {
-    let (client, server) = (node.client().clone(), node.server().clone());
-    rushlight_rpc::serve(http, client, server, settings::client_name()).await.map_err(|error| Fatal::from_error(&error))
+/// JSON-RPC before a node of either kind.
+pub(crate) async fn serve(
+    client: &Arc<LightClient>,
+    server: &ServerHandle,
+    endpoints: Endpoints,
+) -> Result<RpcHandles, Fatal> {
+    rushlight_rpc::serve_all(endpoints, client.clone(), server.clone(), settings::client_name())
+        .await
+        .map_err(|error| Fatal::from_error(&error))
 }
 
 /// Shows how far sync has come, for as long as it goes on, where a bar can be shown; elsewhere sync's own log lines
@@ -113,12 +120,5 @@ const fn policy(which: VerifySeals) -> SealPolicy {
     match which {
         VerifySeals::All => SealPolicy::All,
         VerifySeals::Sampled => SealPolicy::Sampled,
-    }
-}
-
-fn warn_of_idle_flags(http: &HttpArgs) {
-    let defaults = (http.http_addr == "127.0.0.1", http.http_port == rushlight_rpc::config::DEFAULT_PORT);
-    if !http.http && defaults != (true, true) {
-        warn!("--http.addr and --http.port do nothing without --http");
     }
 }

@@ -13,11 +13,12 @@ use rushlight_chain::{
     store::{Budget, RocksStore, Store},
 };
 use rushlight_p2p::{Enode, ServerConfig, TcpTransport, load_or_create_key, secp256k1::SecretKey};
-use rushlight_rpc::RpcConfig;
+use rushlight_rpc::{Endpoints, IpcConfig, RpcConfig, WsConfig};
 use serde_json::{Value, json};
+use tracing::warn;
 
 use crate::{
-    cli::{ChainArgs, HttpArgs, NodeArgs},
+    cli::{ChainArgs, NodeArgs, RpcArgs},
     fatal::Fatal,
 };
 
@@ -38,15 +39,40 @@ pub(crate) fn client_name() -> String {
     format!("Rushlight/v{}/{}-{}/rust", env!("CARGO_PKG_VERSION"), std::env::consts::OS, std::env::consts::ARCH)
 }
 
-/// The folder of one kind of node (`light` or `full`), made if it is not there.
-pub(crate) fn folder(datadir: Option<&Path>, kind: &str) -> Result<PathBuf, Fatal> {
-    let datadir = match datadir {
-        Some(datadir) => datadir.to_path_buf(),
-        None => std::env::home_dir()
-            .filter(|home| !home.as_os_str().is_empty())
-            .ok_or_else(|| Fatal::usage("there is no home directory: give --datadir"))?
-            .join(".rushlight"),
+/// Where data is kept where nothing else is asked for.
+pub(crate) fn default_datadir() -> Result<PathBuf, Fatal> {
+    let home = std::env::home_dir().filter(|home| !home.as_os_str().is_empty());
+    Ok(home.ok_or_else(|| Fatal::usage("there is no home directory: give --datadir"))?.join(".rushlight"))
+}
+
+/// The data directory of one run: each network has its own, mainnet and genesis files the one that is given.
+pub(crate) fn datadir(node: &NodeArgs, chain: &ChainArgs) -> Result<PathBuf, Fatal> {
+    let datadir = match &node.datadir {
+        Some(datadir) => datadir.clone(),
+        None => default_datadir()?,
     };
+    Ok(match network(chain) {
+        Some((folder, _)) => datadir.join(folder),
+        None => datadir,
+    })
+}
+
+/// A network's folder and its chain.
+type Network = (&'static str, fn() -> ChainSpec);
+
+/// The built-in network that a flag names, beside mainnet; its folder below the data directory, as in geth.
+fn network(chain: &ChainArgs) -> Option<Network> {
+    let networks: [(bool, Network); 4] = [
+        (chain.sepolia, ("sepolia", ChainSpec::sepolia)),
+        (chain.hoodi, ("hoodi", ChainSpec::hoodi)),
+        (chain.classic, ("classic", ChainSpec::classic)),
+        (chain.mordor, ("mordor", ChainSpec::mordor)),
+    ];
+    networks.into_iter().find_map(|(given, network)| given.then_some(network))
+}
+
+/// The folder of one kind of node (`light` or `full`), made if it is not there.
+pub(crate) fn folder(datadir: &Path, kind: &str) -> Result<PathBuf, Fatal> {
     let folder = datadir.join(kind);
     fs::create_dir_all(&folder)
         .map_err(|error| Fatal::failed(format!("--datadir: cannot make {}: {error}", folder.display())))?;
@@ -90,8 +116,11 @@ pub(crate) fn seals(chain: &ChainArgs) -> Arc<dyn SealCheck> {
     if chain.fakepow { Arc::new(NoSeals) } else { Arc::new(Ethash::new()) }
 }
 
-/// The light node's chain: mainnet, or the genesis file's.
+/// The light node's chain: a built-in network, or the genesis file's.
 pub(crate) fn light_chain(chain: &ChainArgs) -> Result<LightChain, Fatal> {
+    if let Some((_, spec)) = network(chain) {
+        return Ok(LightChain { spec: Arc::new(spec()), config: None });
+    }
     let Some(path) = &chain.genesis else {
         return Ok(LightChain { spec: Arc::new(ChainSpec::mainnet()), config: Some(mainnet_config()) });
     };
@@ -197,24 +226,63 @@ pub(crate) fn enodes(flag: &str, list: &str) -> Result<Vec<Enode>, Fatal> {
         .collect()
 }
 
-/// The HTTP server's settings, or `None` where it is not asked for.
-pub(crate) fn http(http: &HttpArgs) -> Result<Option<RpcConfig>, Fatal> {
-    if !http.http {
-        return Ok(None);
-    }
-    let resolved = (http.http_addr.as_str(), http.http_port).to_socket_addrs().and_then(|mut addrs| {
-        addrs.next().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no address of that name"))
-    });
-    let addr = resolved.map_err(|error| Fatal::usage(format!("--http.addr {}: {error}", http.http_addr)))?;
-    Ok(Some(RpcConfig {
-        addr,
-        modules: split(&http.http_api).map(str::to_owned).collect(),
-        vhosts: split(&http.http_vhosts).map(str::to_owned).collect(),
-        ..RpcConfig::default()
-    }))
+/// Every way in that the flags ask for, the IPC socket apart.
+pub(crate) fn endpoints(rpc: &RpcArgs) -> Result<Endpoints, Fatal> {
+    let http = || -> Result<_, Fatal> {
+        Ok(RpcConfig {
+            addr: resolve("--http.addr", &rpc.http_addr, rpc.http_port)?,
+            modules: owned(&rpc.http_api),
+            vhosts: owned(&rpc.http_vhosts),
+            cors: owned(&rpc.http_corsdomain),
+            ..RpcConfig::default()
+        })
+    };
+    let ws = || -> Result<_, Fatal> {
+        Ok(WsConfig {
+            addr: resolve("--ws.addr", &rpc.ws_addr, rpc.ws_port)?,
+            modules: owned(&rpc.ws_api),
+            origins: owned(&rpc.ws_origins),
+            ..WsConfig::default()
+        })
+    };
+    Ok(Endpoints { http: rpc.http.then(http).transpose()?, ws: rpc.ws.then(ws).transpose()?, ipc: None })
 }
 
-fn split(list: &str) -> impl Iterator<Item = &str> {
+/// The IPC socket: where `--ipcpath` says, a bare name being one in the data directory as in geth, or else at
+/// `default`.
+pub(crate) fn ipc(rpc: &RpcArgs, datadir: &Path, default: Option<&str>) -> Option<IpcConfig> {
+    let path = match &rpc.ipcpath {
+        _ if rpc.ipcdisable => None,
+        Some(path) if path.components().count() == 1 && !path.has_root() => Some(datadir.join(path)),
+        Some(path) => Some(path.clone()),
+        None => default.map(|name| datadir.join(name)),
+    };
+    path.map(IpcConfig::new)
+}
+
+fn resolve(flag: &str, host: &str, port: u16) -> Result<SocketAddr, Fatal> {
+    let resolved = (host, port).to_socket_addrs().and_then(|mut addrs| {
+        addrs.next().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no address of that name"))
+    });
+    resolved.map_err(|error| Fatal::usage(format!("{flag} {host}: {error}")))
+}
+
+/// Warns of flags that do nothing for want of another.
+pub(crate) fn warn_of_idle_flags(rpc: &RpcArgs, defaults: (u16, u16)) {
+    if !rpc.http && (rpc.http_addr != "127.0.0.1" || rpc.http_port != defaults.0) {
+        warn!("--http.addr and --http.port do nothing without --http");
+    }
+    if !rpc.ws && (rpc.ws_addr != "127.0.0.1" || rpc.ws_port != defaults.1) {
+        warn!("--ws.addr and --ws.port do nothing without --ws");
+    }
+}
+
+fn owned(list: &str) -> Vec<String> {
+    split(list).map(str::to_owned).collect()
+}
+
+/// The items of a list with commas between.
+pub(crate) fn split(list: &str) -> impl Iterator<Item = &str> {
     list.split(',').map(str::trim).filter(|item| !item.is_empty())
 }
 

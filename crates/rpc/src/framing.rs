@@ -372,7 +372,7 @@ mod tests {
             match theirs.next() {
                 Some(Ok(raw)) => prop_assert!(raw.get().parse::<f64>().is_ok(), "{} may go on", raw),
                 // serde calls a minus sign at the end wrong, though a digit may follow.
-                Some(Err(wrong)) if !wrong.is_eof() && !stream.ends_with('-') => prop_assert!(error.is_some() || values.len() > 0, "{}", wrong),
+                Some(Err(wrong)) if !wrong.is_eof() && !stream.ends_with('-') => prop_assert!(error.is_some() || !values.is_empty(), "{}", wrong),
                 _ => {}
             }
         }

@@ -174,7 +174,7 @@ async fn start_all(node: &Node, endpoints: &Endpoints, handles: &mut RpcHandles)
     if let Some(ws) = endpoints.ws.as_ref().filter(|ws| !shared(ws)) {
         let port = server::Port { http: None, ws: Some(node.websocket(ws)?) };
         let handle = server::start(ws.addr, ws.max_connections, port).await?;
-        info!(url = format!("ws://{}", handle.local_addr()), "WebSocket enabled");
+        info!(url = %format_args!("ws://{}", handle.local_addr()), "WebSocket enabled");
         handles.ws = Some(handle);
     }
     if let Some(ipc) = &endpoints.ipc {
@@ -195,7 +195,7 @@ async fn start_http(node: &Node, http: &RpcConfig, ws: Option<&WsConfig>) -> Res
     };
     let handle = server::start(http.addr, http.max_connections, port).await?;
     if ws.is_some() {
-        info!(url = format!("ws://{}", handle.local_addr()), "WebSocket enabled");
+        info!(url = %format_args!("ws://{}", handle.local_addr()), "WebSocket enabled");
     }
     let (cors, vhosts) = (http.cors.join(","), http.vhosts.join(","));
     info!(endpoint = %handle.local_addr(), cors, vhosts, "HTTP server started");
