@@ -11,6 +11,7 @@
 //!   execute   transactions and rewards, on …
 //!   state     … the state of one root, over …
 //!   nodes     … everything by its hash, on disk (`tries`, `lookup`: what a block adds to it)
+//!   generate  long chains for benchmarks and tests
 //!   rules     which fork's rules a block is executed by
 //! ```
 //!
@@ -24,6 +25,7 @@ mod block;
 mod chain;
 mod error;
 mod execute;
+mod generate;
 mod import;
 mod insert;
 mod lookup;
@@ -40,6 +42,7 @@ mod vectors;
 
 pub use chain::{FullChain, FullConfig};
 pub use error::{BadBlock, InsertError, OpenError, Rule};
+pub use generate::{ChainPlan, GENERATED_CONTRACT, GenerateError, GeneratedChain};
 pub use import::{ImportError, ImportFailure, ImportProgress, ImportSummary};
 pub use node::{FullNode, FullNodeConfig, StartError};
 pub use rlp_file::{MAX_BLOCK_BYTES, RlpFile, RlpFileError};
