@@ -5,8 +5,11 @@
 //! decodes, hashes and writes the same headers, and bare seal checks.
 #![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
 
+mod chart;
+mod clique;
 mod node;
 mod relay;
+mod work;
 
 use std::{
     fs::File,
@@ -33,6 +36,17 @@ fn main() {
     if std::env::args().any(|arg| arg == "--test") {
         return;
     }
+    match std::env::var("BENCH").as_deref() {
+        Ok("clique") => clique::run(),
+        Ok("mainnet") => mainnet(),
+        _ => {
+            mainnet();
+            clique::run();
+        }
+    }
+}
+
+fn mainnet() {
     let data = PathBuf::from(std::env::var("RUSHLIGHT_TEST_DATA").expect("RUSHLIGHT_TEST_DATA names the real chains"));
     let era1 = data.join("mainnet/mainnet-00000-5ec1ffb8.era1");
     let work = tempfile::tempdir().unwrap();
