@@ -218,12 +218,12 @@ impl GeneratedChain {
         let receiver = signer_address(&key(self.plan.seed, b"account", self.sent % self.plan.accounts));
         let transactions = [self.call(sender, nonce), self.transfer(sender, nonce + 1, receiver)];
         self.sent += 1;
-        let rules = Rules::at(&self.spec, number, header.timestamp).map_err(failed)?;
+        let rules = Rules::at(&self.spec, header).map_err(failed)?;
         let beneficiary = signer_address(&self.signers[(number % self.plan.signers) as usize]);
         // No transaction here asks for the hash of a block.
         let ancestors = |_| None;
-        let mut state = State::new(self.nodes.clone(), header.state_root, &ancestors);
-        let input = Input { header, transactions: &transactions, uncles: &[], beneficiary };
+        let mut state = State::new(self.nodes.clone(), header.state_root, false, &ancestors);
+        let input = Input { header, transactions: &transactions, uncles: &[], withdrawals: &[], beneficiary };
         let outcome = execute(&rules, &input, &mut state).map_err(|error| match error {
             ExecuteError::Local(error) => GenerateError::State(error),
             ExecuteError::Bad(refusal) => failed(format!("{refusal:?}")),
