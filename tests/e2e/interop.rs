@@ -4,11 +4,13 @@
 //! tools       the foreign programs, built and started
 //! clients     of JSON-RPC: over WebSocket and IPC
 //! ethereumjs  its devp2p, as dialler and as listener
+//! forks       a chain that crosses all of them
 //! proofs      eth_getProof, checked by go-ethereum's verifier
 //! ```
 
 mod clients;
 mod ethereumjs;
+mod forks;
 mod proofs;
 mod tools;
 
