@@ -5,6 +5,7 @@
 //! ```text
 //! process   a run of the binary: its lines, its signals, its end
 //! rpc       a JSON-RPC client over HTTP
+//! files     a chain in files: a full peer that has imported it, a light node that trusts its head
 //! mainnet   the blocks themselves, read by the test, and a full peer that has imported them
 //! proxy     a TCP proxy that stops passing on after so many bytes
 //! liar      peers that lie, in this process
@@ -14,6 +15,7 @@
 
 #![allow(clippy::unwrap_used)] // All of it is test code, which the lint does not see in helpers.
 
+mod files;
 mod liar;
 mod mainnet;
 mod process;
@@ -30,3 +32,4 @@ mod mistakes;
 mod over_full;
 mod resume;
 mod sync;
+mod testchain;

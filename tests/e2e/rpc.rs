@@ -23,7 +23,28 @@ impl Rpc {
 
     /// The whole response.
     pub(crate) fn response(&self, method: &str, params: &Value) -> Value {
-        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string();
+        self.post(&json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }))
+    }
+
+    /// The results of calls that must all succeed, asked for in batches.
+    pub(crate) fn batch(&self, calls: &[(&str, Value)]) -> Vec<Value> {
+        let batches = calls.chunks(500).flat_map(|calls| {
+            let request = |(id, (method, params)): (usize, &(&str, Value))| json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
+            let answers = self.post(&calls.iter().enumerate().map(request).collect());
+            let mut results = vec![None; calls.len()];
+            for answer in answers.as_array().unwrap_or_else(|| panic!("{answers}")) {
+                let id = usize::try_from(answer["id"].as_u64().expect("an id")).expect("one of ours");
+                let (method, params) = &calls[id];
+                let result = answer.get("result").unwrap_or_else(|| panic!("{method} {params}: {answer}"));
+                results[id] = Some(result.clone());
+            }
+            results
+        });
+        batches.map(|result| result.expect("every call has its answer")).collect()
+    }
+
+    fn post(&self, body: &Value) -> Value {
+        let body = body.to_string();
         let mut stream = TcpStream::connect(&self.0).expect("connects");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         write!(

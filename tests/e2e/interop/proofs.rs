@@ -12,6 +12,7 @@ use crate::{
     mainnet::{Full, GENESIS_ACCOUNTS, HEAD, Mainnet, light_flags},
     process::Process,
     rpc::Rpc,
+    testchain::{self, TestChain},
 };
 
 /// An address that no chain here has.
@@ -97,4 +98,28 @@ fn go_ethereum_verifies_proofs_of_early_mainnet() {
     assert_eq!((accounts, slots, zero), (16, 16, 16), "no contract yet");
     assert!((4..8).contains(&absent), "{absent}: one never there, the miner not at first");
     check_refusals(&answers[0]);
+}
+
+#[test]
+fn go_ethereum_verifies_proofs_of_a_chain_by_proof_of_stake() {
+    let (Some(_), Some(chain)) = (geth(), TestChain::start()) else { return };
+    // No account has this slot: numbers that are counted up, and hashes.
+    let nothing = format!("0x{}", "ab".repeat(32));
+    let mut answers = Vec::new();
+    let mut ask = |address: &str, slots: &[&str]| {
+        answers.push(proof(&chain.light.rpc, &chain.root, address, slots, testchain::HEAD));
+    };
+    for held in &chain.accounts {
+        let slots: Vec<String> = held.storage.iter().map(|(slot, _)| slot.to_string()).collect();
+        let slots: Vec<&str> = slots.iter().map(String::as_str).chain([nothing.as_str()]).collect();
+        // So many keys are answered at once.
+        slots.chunks(1024).for_each(|slots| ask(&held.address.to_string(), slots));
+    }
+    ask(ABSENT, &[&nothing]);
+    for byte in 0x80..0xa0 {
+        ask(&format!("0x{byte:x}{}", "5a".repeat(19)), &[]);
+    }
+    let split = chain.accounts.iter().filter(|held| held.storage.len() >= 1024).count() as u64;
+    assert_eq!(verified(&answers), [194 + split + 33, 33, 2_164 + 194 + 1, 194 + 1]);
+    check_refusals(&answers[1]);
 }

@@ -27,16 +27,21 @@ type expectedBlock struct {
 	ReceiptsRoot common.Hash                        `json:"receiptsRoot"`
 	ForkHash     string                             `json:"forkHash"` // EIP-2124, with this block as head
 	ForkNext     uint64                             `json:"forkNext"`
+	Header       *types.Header                      `json:"header"` // in JSON-RPC's form, as the transactions are
+	Size         hexutil.Uint64                     `json:"size"`
+	Uncles       []common.Hash                      `json:"uncles"`
+	Withdrawals  types.Withdrawals                  `json:"withdrawals"`
 	Transactions []expectedTransaction              `json:"transactions"`
 	Accounts     map[common.Address]expectedAccount `json:"accounts"`
 }
 
 type expectedTransaction struct {
-	Hash   common.Hash    `json:"hash"`
-	From   common.Address `json:"from"`
-	Type   hexutil.Uint64 `json:"type"`
-	Status hexutil.Uint64 `json:"status"`
-	Logs   int            `json:"logs"`
+	Hash   common.Hash        `json:"hash"`
+	From   common.Address     `json:"from"`
+	Type   hexutil.Uint64     `json:"type"`
+	Status hexutil.Uint64     `json:"status"`
+	Logs   int                `json:"logs"`
+	Signed *types.Transaction `json:"signed"`
 }
 
 type expectedAccount struct {
@@ -54,7 +59,11 @@ func expectations(config *params.ChainConfig, db ethdb.Database, genesis *types.
 	for i, block := range all {
 		made := expectedBlock{
 			Number: block.NumberU64(), Hash: block.Hash(), Time: block.Time(), StateRoot: block.Root(), ReceiptsRoot: block.ReceiptHash(),
-			Transactions: []expectedTransaction{},
+			Header: block.Header(), Size: hexutil.Uint64(block.Size()), Withdrawals: block.Withdrawals(),
+			Uncles: []common.Hash{}, Transactions: []expectedTransaction{},
+		}
+		for _, uncle := range block.Uncles() {
+			made.Uncles = append(made.Uncles, uncle.Hash())
 		}
 		made.ForkHash, made.ForkNext = forkID(config, genesis, block)
 		for n, tx := range block.Transactions() {
@@ -63,7 +72,7 @@ func expectations(config *params.ChainConfig, db ethdb.Database, genesis *types.
 				return nil, err
 			}
 			receipt := receipts[i-1][n]
-			made.Transactions = append(made.Transactions, expectedTransaction{tx.Hash(), from, hexutil.Uint64(tx.Type()), hexutil.Uint64(receipt.Status), len(receipt.Logs)})
+			made.Transactions = append(made.Transactions, expectedTransaction{tx.Hash(), from, hexutil.Uint64(tx.Type()), hexutil.Uint64(receipt.Status), len(receipt.Logs), tx})
 		}
 		held, err := state.New(block.Root(), state.NewDatabase(tries, nil))
 		if err != nil {
