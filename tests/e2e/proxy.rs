@@ -1,5 +1,5 @@
-//! A TCP proxy that passes on so many bytes towards its callers, all connections together, and then falls silent
-//! without hanging up.
+//! A TCP proxy that passes on so many bytes towards its callers, all connections together, and then is silent without
+//! hanging up, until it is given more.
 
 use std::{
     io::{Read, Write},
@@ -12,11 +12,24 @@ use std::{
     time::Duration,
 };
 
+pub(crate) struct Proxy {
+    pub(crate) addr: SocketAddr,
+    left: Arc<AtomicUsize>,
+}
+
+impl Proxy {
+    /// Passes on so many bytes more.
+    pub(crate) fn give(&self, more: usize) {
+        self.left.fetch_add(more, Ordering::SeqCst);
+    }
+}
+
 /// Listens on loopback, and joins each caller to `target`.
-pub(crate) fn start(target: SocketAddr, most: usize) -> SocketAddr {
+pub(crate) fn start(target: SocketAddr, most: usize) -> Proxy {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let addr = listener.local_addr().expect("an address");
     let left = Arc::new(AtomicUsize::new(most));
+    let proxy = Proxy { addr, left: left.clone() };
     // The threads end with the test process.
     thread::spawn(move || {
         for caller in listener.incoming().map_while(Result::ok) {
@@ -27,7 +40,7 @@ pub(crate) fn start(target: SocketAddr, most: usize) -> SocketAddr {
             thread::spawn(move || pass(callee, caller, &left));
         }
     });
-    addr
+    proxy
 }
 
 fn pass(mut from: TcpStream, mut to: TcpStream, left: &AtomicUsize) {

@@ -61,6 +61,13 @@ pub(crate) fn run(args: &FullArgs, console: &Console) -> Result<(), Fatal> {
                 }
             }
         }
+        let head = full.headers().head();
+        if full.spec().is_proof_of_stake_after(head.td) {
+            warn!(
+                head = head.header.number,
+                "From here on the chain goes by proof of stake: this peer serves what it has, and takes further blocks from --import only"
+            );
+        }
         let config = FullNodeConfig {
             chain: full.clone(),
             server,

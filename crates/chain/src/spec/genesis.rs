@@ -53,6 +53,7 @@ fn spec(genesis: &Genesis, object: &Map<String, Value>) -> Result<ChainSpec, Spe
     }
     let forks = forks(&genesis.config)?;
     let consensus = consensus(genesis)?;
+    require_merge(consensus, &forks)?;
     let chain_id = genesis.config.chain_id;
     let spec = ChainSpec {
         deposit_contract: genesis.config.deposit_contract_address,
@@ -61,6 +62,18 @@ fn spec(genesis: &Genesis, object: &Map<String, Value>) -> Result<ChainSpec, Spe
     match spec.unsupported_fork(0, spec.genesis.timestamp) {
         Some(fork) => Err(SpecError::NotSupported { fork, field: fork.field() }),
         None => Ok(spec),
+    }
+}
+
+/// Forks by time came after the merge: proof of work knows none of them, and takes its end from the total difficulty.
+fn require_merge(consensus: Consensus, forks: &Forks) -> Result<(), SpecError> {
+    match forks.first_time() {
+        Some(_) if consensus == Consensus::Ethash && forks.terminal_total_difficulty().is_none() => {
+            let field = "config.terminalTotalDifficulty".to_owned();
+            let why = "missing, though forks are scheduled by time: expected where proof of work ends (0: at genesis)";
+            Err(SpecError::Field { field, why: why.to_owned() })
+        }
+        _ => Ok(()),
     }
 }
 

@@ -172,6 +172,18 @@ fn genesis_at_any_fork() {
 }
 
 #[test]
+fn proof_of_work_with_forks_by_time_says_where_it_ends() {
+    let mut file = clique();
+    file["config"].as_object_mut().unwrap().remove("clique");
+    assert_eq!(read(&file).unwrap().consensus, Consensus::Ethash);
+    file["config"]["shanghaiTime"] = json!(1000);
+    let error = read(&file).unwrap_err();
+    assert!(error.starts_with("genesis file: field `config.terminalTotalDifficulty`: missing, though"), "{error}");
+    file["config"]["terminalTotalDifficulty"] = json!(0);
+    assert!(read(&file).unwrap().is_proof_of_stake_after(U256::ZERO));
+}
+
+#[test]
 fn blob_schedules() {
     let mut file = clique();
     for (time, fork) in ["shanghai", "cancun", "prague", "osaka", "bpo1", "bpo2"].into_iter().enumerate() {

@@ -245,6 +245,7 @@ pub(crate) struct Fixture {
     /// A block 1 that did not become canonical, known all the same.
     pub(crate) branch: SealedHeader,
     pub(crate) status: watch::Sender<SyncStatus>,
+    pub(crate) chain: Arc<HeaderChain>,
 }
 
 impl Fixture {
@@ -329,13 +330,14 @@ impl Fixture {
 
         let hanging = memory.hanging.clone();
         let (status, watched) = watch::channel(SyncStatus::default());
-        let client = LightClient::new(Arc::new(chain), Arc::new(memory), watched, NETWORK);
+        let chain = Arc::new(chain);
+        let client = LightClient::new(chain.clone(), Arc::new(memory), watched, NETWORK);
         let mut server = ServerConfig::new(key(7), Arc::new(TcpTransport));
         server.protocols.push(Arc::new(Silent));
         let server = Server::start(server).await.unwrap();
         let handles = rushlight_rpc::serve_all(endpoints, Arc::new(client), server, VERSION).await?;
         let addr = SocketAddr::from(([127, 0, 0, 1], 0));
-        Ok((handles, Self { addr, rpc: None, hanging, headers, uncle, branch, status }))
+        Ok((handles, Self { addr, rpc: None, hanging, headers, uncle, branch, status, chain }))
     }
 
     pub(crate) fn syncing(&self, progress: Option<Progress>) {

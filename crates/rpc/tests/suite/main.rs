@@ -14,4 +14,5 @@ mod limits;
 mod node;
 mod state;
 mod transport;
+mod trusted;
 mod websocket;
