@@ -52,7 +52,7 @@ pub use ethash::Ethash;
 pub use header::{DecodeError, SealedHeader};
 pub use header_chain::{
     ChainError, ChainEvent, Descent, DescentError, ExtendError, Extended, Head, HeaderChain, HeaderChainConfig, Known,
-    Prepared, ProofOfStake, ProvisionalProgress, Refusal, Reorg, SealPolicy, SettleError,
+    Prepared, ProofOfStake, ProvisionalProgress, Refusal, Reorg, Retain, SealPolicy, SettleError,
 };
 pub use rules::{
     HeaderError, INITIAL_BASE_FEE, MAX_EXTRA_DATA, MAX_FUTURE_SECONDS, MAX_GAS_LIMIT, MIN_GAS_LIMIT, Rule, Short,

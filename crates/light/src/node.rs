@@ -11,7 +11,7 @@ use std::{
 
 use alloy_primitives::{B256, U256};
 use rushlight_chain::{
-    ChainError, ChainSpec, Clock, Ethash, HeaderChain, HeaderChainConfig, SealCheck, SealPolicy,
+    ChainError, ChainSpec, Clock, Ethash, HeaderChain, HeaderChainConfig, Retain, SealCheck, SealPolicy,
     store::{Store, StoreError},
     system_clock,
 };

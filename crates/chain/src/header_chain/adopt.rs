@@ -24,9 +24,25 @@ impl Change<'_> {
         }
         let Some(fork) = path.first().map(|branch| branch.run.first - 1) else { return Ok(()) };
         self.reorg = self.describe_reorg(fork)?;
+        let deep = self.state.trunk.iter().any(|run| run.pruned > fork + 1);
+        if deep {
+            self.drop_what_hangs_above(fork)?;
+            // Nothing that happens to an honest network: the operator is to know of it.
+            let (old, depth) = (&self.state.head.header, self.state.head.header.number - fork);
+            tracing::warn!(
+                fork,
+                depth,
+                old = %old.hash(),
+                new = %head.header.hash(),
+                "a heavier chain that forks off below the retained headers replaces ours"
+            );
+        }
         self.state.branches.retain(|branch| !path.iter().any(|taken| taken.run == branch.run));
 
-        let removed = self.cut_trunk(fork);
+        let mut removed = self.cut_trunk(fork);
+        if deep {
+            self.state.garbage.append(&mut removed);
+        }
         let old = std::mem::replace(&mut self.state.head, head);
         let removed_sealed = self.state.sealed.within(fork + 1, u64::MAX);
         self.state.sealed = self.state.sealed.within(0, fork);
@@ -37,11 +53,26 @@ impl Change<'_> {
         let length = path.iter().map(|branch| branch.run.len()).chain(removed.iter().map(Run::len)).sum::<u64>();
         let top = self.state.trunk.last().map_or(0, |run| run.id);
         let taken = |run: &Run| run.id == top && run.last > fork && run.first <= self.state.head.header.number;
-        if length <= self.chain.limits.rewrite && !self.state.branches.iter().any(|branch| taken(&branch.run)) {
+        let whole = !deep && !path.iter().any(|branch| branch.run.has_gaps());
+        if whole && length <= self.chain.limits.rewrite && !self.state.branches.iter().any(|branch| taken(&branch.run))
+        {
             self.rewrite(fork, &removed, &path, &old, &removed_sealed)
         } else {
             self.hand_over(&removed, path, &old, &removed_sealed)
         }
+    }
+
+    /// What leaves a trunk of which only anchors are held cannot stay as a branch: it goes, with all that is built on
+    /// it above `fork`.
+    fn drop_what_hangs_above(&mut self, fork: u64) -> Result<(), StoreError> {
+        let mut doomed = Vec::new();
+        for (index, branch) in self.state.branches.iter().enumerate() {
+            if branch.run.first > fork + 1 && self.view().parent_place(branch)? == Place::Trunk {
+                doomed.push(index);
+            }
+        }
+        self.drop_branches(doomed)?;
+        Ok(())
     }
 
     /// Shortens the trunk to end at `fork`. Gives the runs cut off, in ascending order.
@@ -53,7 +84,7 @@ impl Change<'_> {
             }
             if run.first <= fork {
                 removed.push(Run { first: fork + 1, ..*run });
-                run.last = fork;
+                run.cut(fork);
                 break;
             }
             removed.push(*run);
@@ -88,7 +119,7 @@ impl Change<'_> {
         if !gone.is_empty() {
             let parent = path.first().map_or(B256::ZERO, |branch| branch.parent);
             let id = self.state.fresh_id();
-            let run = Run { id, first: fork + 1, last: old.header.number };
+            let run = Run { id, first: fork + 1, last: old.header.number, pruned: 0 };
             self.push_side(run, parent, old.header.hash(), old.td, sealed);
             for (number, hash) in (fork + 1..).zip(gone) {
                 self.put_number(id, number, hash);
@@ -108,7 +139,14 @@ impl Change<'_> {
         }
         for branch in path {
             match self.state.trunk.last_mut() {
-                Some(top) if top.id == branch.run.id && top.last + 1 == branch.run.first => top.last = branch.run.last,
+                Some(top)
+                    if top.id == branch.run.id
+                        && top.last + 1 == branch.run.first
+                        && top.pruned <= branch.run.first
+                        && !branch.run.has_gaps() =>
+                {
+                    top.last = branch.run.last;
+                }
                 _ => self.state.trunk.push(branch.run),
             }
         }
@@ -138,7 +176,9 @@ impl Change<'_> {
             view.canonical(number)?
                 .ok_or_else(|| StoreError::Damaged { what: format!("the index has no block {number}") })
         };
-        let removed = (fork + 1..=self.state.head.header.number).rev().take(MAX_REORG_HASHES);
+        let gaps = self.state.trunk.iter().filter(|run| run.has_gaps());
+        let whole_from = gaps.map(Run::whole_from).max().unwrap_or(0);
+        let removed = ((fork + 1).max(whole_from)..=self.state.head.header.number).rev().take(MAX_REORG_HASHES);
         Ok(Some(Reorg {
             common_ancestor: canonical(fork)?,
             common_number: fork,

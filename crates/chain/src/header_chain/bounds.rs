@@ -6,6 +6,7 @@ use super::HeaderChain;
 use super::change::Change;
 use super::state::{Branch, Run};
 use super::view::{Place, decode_hash, number_key};
+use crate::spec::Consensus;
 use crate::store::{Batch, Column, StoreError};
 
 /// How far over its limit the number of branches may go where each is built on the other, so that none can be spared.
@@ -94,6 +95,7 @@ impl Change<'_> {
 /// what it names, so that a restart goes on where this was interrupted. The caller holds the writer's lock, so that no
 /// header comes back while its old record is being deleted.
 pub(super) fn sweep(chain: &HeaderChain) -> Result<(), StoreError> {
+    let clique = matches!(chain.spec.consensus, Consensus::Clique { .. });
     loop {
         let mut state = chain.state().clone();
         let Some(run) = state.garbage.last_mut() else { return Ok(()) };
@@ -105,6 +107,9 @@ pub(super) fn sweep(chain: &HeaderChain) -> Result<(), StoreError> {
             if let Some(hash) = chain.store.get(Column::Numbers, &key)? {
                 chain.header_cache().pop(&decode_hash(&hash)?);
                 batch.delete(Column::Headers, &hash);
+                if clique {
+                    batch.delete(Column::Snapshots, &hash);
+                }
             }
             batch.delete(Column::Numbers, key);
         }

@@ -51,7 +51,7 @@ impl<'a> Change<'a> {
             let key = Bytes::copy_from_slice(header.hash_ref().as_slice());
             self.batch.put_bytes(Column::Headers, key, header_record(td, raw));
         }
-        let (place, id) = self.make_room(place, parent, accepted, Run { id: 0, first, last });
+        let (place, id) = self.make_room(place, parent, accepted, Run { id: 0, first, last, pruned: 0 });
         for (header, _) in headers {
             self.put_number(id, header.number, header.hash());
         }
@@ -97,8 +97,9 @@ impl<'a> Change<'a> {
             }
             if !branch.accepted {
                 // The new branch shares the stretch below it, and the windows of it that are complete and checked.
+                // Of what is not retained no header can be drawn any more; all its windows are checked.
                 let shared = new.first - new.first % crate::sampling::WINDOW;
-                floor = branch.floor;
+                floor = branch.floor.max(branch.run.pruned).min(new.first);
                 windows_to = branch.windows_to.min(shared.saturating_sub(1)).max(floor - 1);
             }
         }
@@ -154,7 +155,7 @@ impl<'a> Change<'a> {
         };
         self.state.branches.push(rest);
         let branch = &mut self.state.branches[index];
-        branch.run.last = last;
+        branch.run.cut(last);
         branch.tip = tip;
         branch.td = entry.td;
         branch.sealed = branch.sealed.within(0, last);
@@ -164,6 +165,7 @@ impl<'a> Change<'a> {
     /// Writes the change, with what `more` writes, and makes it seen.
     pub(super) fn finish(mut self, more: Batch) -> Result<(), StoreError> {
         let chain = self.chain;
+        self.state.release_pins();
         let head_changed;
         {
             // Readers look at state and index together: they wait while both move on.
@@ -178,6 +180,7 @@ impl<'a> Change<'a> {
             // No subscriber is no error.
             let _ = chain.events.send(ChainEvent::NewHead { head: chain.head(), reorg: self.reorg });
         }
+        super::prune::prune(chain)?;
         super::bounds::sweep(chain)
     }
 

@@ -19,12 +19,12 @@ pub(super) fn commit(chain: &HeaderChain, prepared: Prepared, more: Batch) -> Re
     let old_head = change.state.head.header.hash();
 
     // What was unknown when the run was prepared may have come another way since.
-    let mut start = 0;
-    for header in &prepared.headers {
-        if change.view().locate(header.hash_ref(), header.number)?.is_none() {
+    let mut start = prepared.headers.len();
+    while let Some(header) = start.checked_sub(1).and_then(|index| prepared.headers.get(index)) {
+        if change.view().locate(header.hash_ref(), header.number)?.is_some() {
             break;
         }
-        start += 1;
+        start -= 1;
     }
     let new: Vec<Verified<'_>> = prepared.headers.iter().zip(&prepared.raw).skip(start).collect();
     let Some((first, _)) = new.first() else {

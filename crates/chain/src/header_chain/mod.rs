@@ -31,6 +31,12 @@
 //! **A trusted head** is the head without seals and total difficulty; see [`descent`](HeaderChain::descent). Until it is
 //! linked to genesis the trunk has a gap, nothing is taken by [`HeaderChain::extend`], and its head's total difficulty is 0.
 //!
+//! **Anchors.** Below the retained headers (see [`Retain`]) runs are thinned to every 512th header, an anchor, which on
+//! clique chains keeps the signers too. Branches can begin at anchors, so that a chain which forks off there is built
+//! beside the trunk as any other; where it becomes the chain, what it replaces is dropped, as it is no longer whole.
+//! A header on which a branch is built when its turn comes to go stays too, as a pin. Provisional and accepted
+//! branches that outgrow what settling needs are thinned in the same way.
+//!
 //! **Crashes.** Every change is one atomic batch of the store, so that head, index, total difficulty and the record
 //! of checked seals agree at any moment at which the process can end. Nothing needs to be synced to disk: a machine
 //! that loses power loses at most the latest batches, and with them their records.
@@ -43,6 +49,7 @@ mod descent;
 mod error;
 mod open;
 mod prepare;
+mod prune;
 mod settle;
 mod snapshots;
 mod state;
@@ -63,7 +70,7 @@ pub use descent::{Descent, DescentError};
 pub use error::{ChainError, ExtendError, Refusal, SettleError};
 pub use prepare::Prepared;
 pub use types::{
-    ChainEvent, Extended, Head, HeaderChainConfig, Known, ProofOfStake, ProvisionalProgress, Reorg, SealPolicy,
+    ChainEvent, Extended, Head, HeaderChainConfig, Known, ProofOfStake, ProvisionalProgress, Reorg, Retain, SealPolicy,
 };
 
 use crate::clique::Snapshot;
@@ -85,6 +92,8 @@ pub const MAX_PROVISIONAL: usize = 8;
 pub const MAX_SIDE_BRANCHES: usize = 64;
 /// Hashes in [`Reorg::removed`]. Whoever cares for more knows that the reorganisation was deep.
 pub const MAX_REORG_HASHES: usize = 4096;
+/// Numbers between anchors: the headers that are kept of the chain below the retained ones.
+pub const ANCHOR_SPACING: u64 = 512;
 /// Reorganisations up to so many headers rewrite the index, so that the trunk stays one run through the everyday
 /// ones; longer ones change hands by run, which costs the same whatever their length.
 const MAX_REWRITE: u64 = 1024;
@@ -97,11 +106,17 @@ struct Limits {
     provisional: usize,
     side_branches: usize,
     rewrite: u64,
+    spacing: u64,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { provisional: MAX_PROVISIONAL, side_branches: MAX_SIDE_BRANCHES, rewrite: MAX_REWRITE }
+        Limits {
+            provisional: MAX_PROVISIONAL,
+            side_branches: MAX_SIDE_BRANCHES,
+            rewrite: MAX_REWRITE,
+            spacing: ANCHOR_SPACING,
+        }
     }
 }
 
@@ -195,10 +210,24 @@ impl HeaderChain {
         self.accepted(hash).map(|entry| header::encode(&entry.header))
     }
 
-    /// The canonical header's hash at a number.
+    /// The canonical header's hash at a number; `None` for one that is [not retained](Retain).
     pub fn canonical_hash(&self, number: u64) -> Option<B256> {
         let state = self.state();
         logged(View::new(self.store.as_ref(), &state).canonical(number)).flatten()
+    }
+
+    /// The first number from `number` on whose canonical header is held: itself, or the anchor above it. `None` above
+    /// the head.
+    pub fn anchor_above(&self, number: u64) -> Option<(u64, B256)> {
+        let state = self.state();
+        let view = View::new(self.store.as_ref(), &state);
+        let held = |number: u64| logged(view.canonical(number)).flatten().map(|hash| (number, hash));
+        held(number).or_else(|| held(number.checked_next_multiple_of(self.limits.spacing)?))
+    }
+
+    /// How many headers are kept.
+    pub fn retain(&self) -> Retain {
+        self.config.retain
     }
 
     /// The canonical header at a number.
@@ -222,7 +251,8 @@ impl HeaderChain {
         logged(self.entry(hash)).flatten().is_some_and(|entry| self.canonical_hash(entry.header.number) == Some(*hash))
     }
 
-    /// Hashes of up to `max` ancestors of an accepted header, parent first, ending at genesis. Empty for others.
+    /// Hashes of up to `max` ancestors of an accepted header, parent first, ending at genesis or where headers are no
+    /// longer retained. Empty for others.
     pub fn hashes_before(&self, hash: &B256, max: usize) -> Vec<B256> {
         let Some(entry) = logged(self.entry(hash)).flatten() else { return Vec::new() };
         let state = self.state();

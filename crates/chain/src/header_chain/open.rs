@@ -7,8 +7,9 @@ use alloy_primitives::B256;
 use tokio::sync::broadcast;
 
 use super::bounds::sweep;
+use super::prune::prune;
 use super::snapshots::SNAPSHOT_CACHE;
-use super::state::State;
+use super::state::{Run, State};
 use super::view::{self, Entry, View, header_record, number_key};
 use super::{ChainError, EVENT_QUEUE, HEADER_CACHE, Head, HeaderChain, HeaderChainConfig, Limits, SealPolicy, cache};
 use crate::header;
@@ -45,6 +46,7 @@ pub(super) fn open(
         seals_checked: AtomicU64::new(0),
     };
     drop_unusable_branches(&chain)?;
+    prune(&chain)?;
     sweep(&chain)?;
     if chain.policy() == SealPolicy::All && chain.state().sampled_to > 0 {
         tracing::warn!(
@@ -91,7 +93,9 @@ fn look_over(view: &View<'_>, store: &dyn Store) -> Result<(), StoreError> {
     // What a trusted head stands on may end in a gap, or in another genesis.
     let refused = view.state.trusted.as_ref().is_some_and(|trusted| !trusted.fault.is_empty());
     let unlinked = view.state.gap().map_or(u64::from(refused), |gap| view.state.trunk[gap].first);
-    let last = number.saturating_sub(LOOK_OVER).max(unlinked);
+    let gaps = view.state.trunk.iter().filter(|run| run.has_gaps());
+    let whole_from = gaps.map(Run::whole_from).max().unwrap_or(0);
+    let last = number.saturating_sub(LOOK_OVER).max(unlinked).max(whole_from).min(number);
     loop {
         let damaged = |what: &str| StoreError::Damaged { what: format!("block {number} ({expected}): {what}") };
         if view.canonical(number)? != Some(expected) {
@@ -142,6 +146,7 @@ fn drop_unusable_branches(chain: &HeaderChain) -> Result<(), StoreError> {
     if state.branches.len() == before {
         return Ok(());
     }
+    state.release_pins();
     let mut batch = Batch::new();
     let mut current = chain.state.write().unwrap_or_else(std::sync::PoisonError::into_inner);
     state.store(Some(&current), &mut batch);

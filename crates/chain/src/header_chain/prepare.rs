@@ -175,15 +175,27 @@ fn decode(raw: &[Bytes]) -> Result<Vec<SealedHeader>, ExtendError> {
     decoded.into_iter().collect()
 }
 
-/// How many headers at the beginning are known. Whatever is known has known ancestors, so the first that is not ends it.
+/// How many headers at the beginning are known, or are ancestors of one that is: those may be no longer retained.
 fn known_prefix(chain: &HeaderChain, headers: &[SealedHeader]) -> Result<usize, ExtendError> {
-    for (index, header) in headers.iter().enumerate() {
-        let place = chain.place(header.hash_ref()).map_err(|error| refuse(index, header, error.into()))?;
-        if place.is_none() {
-            return Ok(index);
+    let is_known = |(index, header): (usize, &SealedHeader)| {
+        chain.place(header.hash_ref()).map(|place| place.is_some()).map_err(|error| refuse(index, header, error.into()))
+    };
+    let mut start = 0;
+    while let Some(header) = headers.get(start)
+        && is_known((start, header))?
+    {
+        start += 1;
+    }
+    // Where nothing has gone, whatever is known has known ancestors: the first that is not ends it.
+    if headers.get(start).is_none_or(|header| header.number >= chain.state().whole_from()) {
+        return Ok(start);
+    }
+    for one in headers.iter().enumerate().skip(start).rev() {
+        if is_known(one)? {
+            return Ok(one.0 + 1);
         }
     }
-    Ok(headers.len())
+    Ok(start)
 }
 
 fn find_parent(chain: &HeaderChain, index: usize, header: &SealedHeader) -> Result<(Arc<Entry>, Known), ExtendError> {

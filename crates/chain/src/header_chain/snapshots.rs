@@ -1,4 +1,4 @@
-//! Clique snapshots: kept in memory for the last headers, in the store for every 1,024th, and rebuilt between.
+//! Clique snapshots: kept in memory for the last headers, in the store for every anchor, and rebuilt between.
 
 use std::sync::Arc;
 
@@ -11,12 +11,12 @@ use crate::seal::SealError;
 use crate::spec::Consensus;
 use crate::store::{Batch, Column, StoreError};
 
-/// Numbers between stored snapshots, as in geth: rebuilding one applies at most so many headers.
-const CHECKPOINT: u64 = 1024;
+/// Numbers between stored snapshots: every anchor has one, as the headers before it are not there to rebuild it.
+const CHECKPOINT: u64 = super::ANCHOR_SPACING;
 /// Snapshots in memory.
 pub(super) const SNAPSHOT_CACHE: usize = 128;
 /// Headers held at once to rebuild a snapshot. More are needed only where stored snapshots were lost.
-const MAX_REPLAY: usize = 16 * CHECKPOINT as usize;
+const MAX_REPLAY: usize = 32 * CHECKPOINT as usize;
 
 pub(super) fn is_checkpoint(number: u64) -> bool {
     number.is_multiple_of(CHECKPOINT)
@@ -120,7 +120,8 @@ fn find(chain: &HeaderChain, header: &SealedHeader) -> Result<Option<Arc<Snapsho
         remember(chain, header.hash(), snapshot.clone());
         return Ok(Some(snapshot));
     }
-    if !is_checkpoint(header.number) {
+    let pinned = || chain.state().pins.iter().any(|pin| pin.hash == header.hash());
+    if !is_checkpoint(header.number) && !pinned() {
         return Ok(None);
     }
     let Some(raw) = chain.store.get(Column::Snapshots, header.hash_ref().as_slice())? else { return Ok(None) };
@@ -144,9 +145,14 @@ pub(super) fn remember(chain: &HeaderChain, hash: B256, snapshot: Arc<Snapshot>)
 
 /// Puts a snapshot into the batch if it is one to be stored.
 pub(super) fn store(snapshot: &Snapshot, batch: &mut Batch) -> Result<(), StoreError> {
-    if !is_checkpoint(snapshot.number()) {
-        return Ok(());
+    if is_checkpoint(snapshot.number()) {
+        put(snapshot, batch)?;
     }
+    Ok(())
+}
+
+/// Puts a snapshot into the batch.
+pub(super) fn put(snapshot: &Snapshot, batch: &mut Batch) -> Result<(), StoreError> {
     let raw = serde_json::to_vec(snapshot)
         .map_err(|error| StoreError::Io { action: "encoding a clique snapshot", error: error.to_string() })?;
     batch.put(Column::Snapshots, snapshot.hash(), raw);

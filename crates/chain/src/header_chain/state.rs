@@ -12,6 +12,7 @@ const TRUNK_KEY: &[u8] = b"trunk";
 const BRANCHES_KEY: &[u8] = b"branches";
 const GARBAGE_KEY: &[u8] = b"garbage";
 const TRUSTED_KEY: &[u8] = b"trusted";
+const PINS_KEY: &[u8] = b"pins";
 
 /// Spans that [`Spans`] remembers. One is added by each long sync; of more, the lowest is forgotten, and would be
 /// checked again if a chain ever forked off there.
@@ -24,6 +25,17 @@ pub(super) struct Run {
     pub(super) id: u64,
     pub(super) first: u64,
     pub(super) last: u64,
+    /// Of the numbers below, only anchors and [`Pin`]s are held; 0 where all are.
+    pub(super) pruned: u64,
+}
+
+/// A header below the retained ones that is no anchor and stays nevertheless: another run is built on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, RlpEncodable, RlpDecodable)]
+pub(super) struct Pin {
+    /// The id of the run that it belongs to.
+    pub(super) id: u64,
+    pub(super) number: u64,
+    pub(super) hash: B256,
 }
 
 impl Run {
@@ -33,6 +45,22 @@ impl Run {
 
     pub(super) fn len(&self) -> u64 {
         (self.last + 1).saturating_sub(self.first)
+    }
+
+    /// Ends the run at `last`.
+    pub(super) fn cut(&mut self, last: u64) {
+        self.last = last;
+        self.pruned = self.pruned.min(last + 1);
+    }
+
+    /// Whether numbers of the run may be missing.
+    pub(super) fn has_gaps(&self) -> bool {
+        self.pruned > self.first
+    }
+
+    /// The first number from which on none is missing; one past the end where any may be.
+    pub(super) fn whole_from(&self) -> u64 {
+        self.pruned.clamp(self.first, self.last + 1)
     }
 }
 
@@ -125,6 +153,7 @@ pub(super) struct State {
     pub(super) branches: Vec<Branch>,
     /// Runs that belong to nothing any more and are still to be deleted.
     pub(super) garbage: Vec<Run>,
+    pub(super) pins: Vec<Pin>,
     pub(super) next_id: u64,
     pub(super) ticks: u64,
     /// The head that the operator trusts.
@@ -147,11 +176,12 @@ impl State {
         sealed.insert(0, 0);
         State {
             head,
-            trunk: vec![Run { id: 0, first: 0, last: 0 }],
+            trunk: vec![Run { id: 0, first: 0, last: 0, pruned: 0 }],
             sealed,
             sampled_to: 0,
             branches: Vec::new(),
             garbage: Vec::new(),
+            pins: Vec::new(),
             next_id: 1,
             ticks: 0,
             trusted: None,
@@ -189,6 +219,7 @@ impl State {
             return Err(damaged("a branch is empty"));
         }
         let garbage = list(GARBAGE_KEY)?.map_or_else(|| Ok(Vec::new()), |raw| decode("garbage", &raw))?;
+        let pins = list(PINS_KEY)?.map_or_else(|| Ok(Vec::new()), |raw| decode("pins", &raw))?;
         Ok(State {
             head,
             trunk,
@@ -196,6 +227,7 @@ impl State {
             sampled_to: record.sampled_to,
             branches,
             garbage,
+            pins,
             next_id: record.next_id,
             ticks: record.ticks,
             trusted,
@@ -235,6 +267,9 @@ impl State {
         if old.is_none_or(|old| old.garbage != self.garbage) {
             batch.put(Column::Meta, GARBAGE_KEY, encode_list(&self.garbage));
         }
+        if old.is_none_or(|old| old.pins != self.pins) {
+            batch.put(Column::Meta, PINS_KEY, encode_list(&self.pins));
+        }
     }
 
     /// The trunk's run that has `number`.
@@ -248,6 +283,28 @@ impl State {
         let branches = self.branches.iter().map(|branch| &branch.run);
         let mut runs = self.trunk.iter().chain(branches).chain(&self.garbage);
         !runs.any(|run| run.id == id && run.last >= number)
+    }
+
+    /// The first number from which on no run has gaps.
+    pub(super) fn whole_from(&self) -> u64 {
+        let runs = self.trunk.iter().chain(self.branches.iter().map(|branch| &branch.run));
+        runs.filter(|run| run.has_gaps()).map(Run::whole_from).max().unwrap_or(0)
+    }
+
+    /// Lets go of pins that nothing is built on any more. It is to be called in the very change in which a run ends, so
+    /// that no later one under the same id is taken for it.
+    pub(super) fn release_pins(&mut self) {
+        let (runs, branches, garbage) = (&self.trunk, &self.branches, &mut self.garbage);
+        self.pins.retain(|pin| {
+            let mut all = runs.iter().chain(branches.iter().map(|branch| &branch.run));
+            // Without its run it is among the garbage already.
+            let Some(run) = all.find(|run| run.id == pin.id && run.contains(pin.number)) else { return false };
+            let used = run.last == pin.number || branches.iter().any(|branch| branch.parent == pin.hash);
+            if !used {
+                garbage.push(Run { id: pin.id, first: pin.number, last: pin.number, pruned: 0 });
+            }
+            used
+        });
     }
 
     /// An id that has never been used.

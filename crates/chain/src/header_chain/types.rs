@@ -28,6 +28,21 @@ pub enum ProofOfStake {
     /// They are taken without a seal, and the last that came in is the head, whatever the total difficulty: who hands
     /// them in has chosen them.
     Import,
+
+/// How many headers of the canonical chain are kept whole. Of those below only every
+/// [`ANCHOR_SPACING`](super::ANCHOR_SPACING)th stays, as an anchor: hash links prove any other header from the anchor
+/// above it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retain {
+    /// Every one.
+    All,
+    /// At least so many of the last ones; at most [`ANCHOR_SPACING`](super::ANCHOR_SPACING) more.
+    Last(u64),
+}
+
+impl Retain {
+    /// What light nodes keep unless told otherwise: as many headers as have their seals checked at the end of a sync.
+    pub const LIGHT: Retain = Retain::Last(2048);
 }
 
 /// How a [`HeaderChain`] works.
@@ -41,12 +56,14 @@ pub struct HeaderChainConfig {
     pub clock: Clock,
     /// Whether headers of proof of stake are taken.
     pub proof_of_stake: ProofOfStake,
+    /// How many headers are kept.
+    pub retain: Retain,
 }
 
 impl HeaderChainConfig {
-    /// Refuses proof of stake.
+    /// Refuses proof of stake and keeps every header.
     pub fn new(policy: SealPolicy, seals: Arc<dyn SealCheck>, clock: Clock) -> HeaderChainConfig {
-        HeaderChainConfig { policy, seals, clock, proof_of_stake: ProofOfStake::default() }
+        HeaderChainConfig { policy, seals, clock, proof_of_stake: ProofOfStake::default(), retain: Retain::All }
     }
 }
 
@@ -121,7 +138,8 @@ pub struct Reorg {
     pub common_ancestor: B256,
     /// Its number.
     pub common_number: u64,
-    /// The headers that left, the old head first, [`MAX_REORG_HASHES`](super::MAX_REORG_HASHES) at most.
+    /// The headers that left, the old head first, [`MAX_REORG_HASHES`](super::MAX_REORG_HASHES) at most, and no further
+    /// than they were retained.
     pub removed: Vec<B256>,
     /// How many left.
     pub depth: u64,

@@ -142,6 +142,8 @@ impl<'a> View<'a> {
                     Some((key, value)) if key[..] == number_key(piece.run.id, expected) => {
                         hashes.push(decode_hash(value)?);
                     }
+                    // Further down only anchors are held.
+                    _ if expected < piece.run.pruned => return Ok(hashes),
                     _ => return Err(missing(piece.run.id, expected)),
                 }
             }
@@ -166,27 +168,38 @@ impl<'a> View<'a> {
     }
 
     /// The numbers among the last 2,048 of the chain of `pieces`, which ends at `tip`, whose seals are not checked yet;
-    /// `limit` at most, in ascending order, each with its hash.
+    /// `limit` at most, in ascending order, each with its hash. Accepted headers that are not retained are passed over;
+    /// `None` where one of a provisional stretch is not.
     pub(super) fn unsealed(
         &self,
         pieces: &[Piece],
         tip: u64,
         secret: &Secret,
         limit: usize,
-    ) -> Result<Vec<(u64, B256)>, StoreError> {
+    ) -> Result<Option<Vec<(u64, B256)>>, StoreError> {
         let from = tip.saturating_sub(TAIL - 1).max(1);
         let mut found = Vec::new();
         for piece in pieces.iter().rev().filter(|piece| piece.run.last >= from) {
+            let accepted = match piece.place {
+                Place::Trunk => true,
+                Place::Branch(branch) => self.state.branches[branch].accepted,
+            };
             for number in piece.run.first.max(from)..=piece.run.last {
                 if found.len() == limit {
-                    return Ok(found);
+                    return Ok(Some(found));
+                }
+                if number < piece.run.pruned {
+                    match accepted {
+                        true => continue,
+                        false => return Ok(None),
+                    }
                 }
                 if !self.is_sealed(piece.place, number, secret)? {
                     found.push((number, self.number_in(&piece.run, number)?));
                 }
             }
         }
-        Ok(found)
+        Ok(Some(found))
     }
 
     /// Clique: all of the last `tail` numbers from the first on whose seal is not checked by every rule, each with its

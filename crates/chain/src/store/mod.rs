@@ -23,7 +23,7 @@ pub use memory::MemoryStore;
 pub use rocks::{Budget, RocksStore};
 
 /// The layout of columns, keys and values. A folder of another version is refused, never guessed at.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// Keys of [`Column::Meta`] that belong to the store itself.
 const SCHEMA_KEY: &[u8] = b"schema";

@@ -9,7 +9,7 @@ use rand::{SeedableRng, rngs::StdRng};
 use rushlight_chain::store::{MemoryStore, Store};
 use rushlight_chain::testing::ToySeal;
 use rushlight_chain::{
-    ChainAccess, ChainSpec, Head, HeaderChain, HeaderChainConfig, RawBlock, SealPolicy, SealedHeader,
+    ChainAccess, ChainSpec, Head, HeaderChain, HeaderChainConfig, RawBlock, Retain, SealPolicy, SealedHeader,
 };
 use rushlight_eth::v28::{self, BlockHashes, Message28, Status};
 use rushlight_eth::{EthConfig, EthProtocol, Session, SessionEvent};

@@ -68,7 +68,7 @@ fn a_kill_after_any_write_leaves_a_whole_chain() {
     for (rewrite, policy) in
         [(1024, SealPolicy::Sampled), (0, SealPolicy::Sampled), (1024, SealPolicy::All), (5, SealPolicy::All)]
     {
-        let limits = Limits { rewrite, side_branches: 4, provisional: 4 };
+        let limits = Limits { rewrite, side_branches: 4, provisional: 4, ..Limits::default() };
         let store = Arc::new(Recording { inner: MemoryStore::new(), after: Mutex::default() });
         let rig = Rig::with(policy, limits, store.clone());
         live(&rig.chain);
@@ -86,6 +86,28 @@ fn a_kill_after_any_write_leaves_a_whole_chain() {
             live(&rig.chain);
             audit(&rig.chain);
             assert_eq!(rig.chain.head().td, head.td);
+        }
+    }
+}
+
+#[test]
+fn a_kill_while_headers_are_thinned_leaves_a_whole_chain() {
+    for policy in [SealPolicy::Sampled, SealPolicy::All] {
+        let limits = Limits { rewrite: 5, side_branches: 4, provisional: 4, spacing: 4 };
+        let store = Arc::new(Recording { inner: MemoryStore::new(), after: Mutex::default() });
+        let retain = Retain::Last(10);
+        let rig = Rig::retaining(retain, policy, limits, store.clone());
+        live(&rig.chain);
+        audit(&rig.chain);
+        let kept = std::mem::take(&mut *store.after.lock().unwrap());
+        let mut last_td = U256::ZERO;
+        for store in kept {
+            let rig = Rig::retaining(retain, policy, limits, Arc::new(store));
+            audit(&rig.chain);
+            assert!(rig.chain.head().td >= last_td, "the head never falls back");
+            last_td = rig.chain.head().td;
+            live(&rig.chain);
+            audit(&rig.chain);
         }
     }
 }
@@ -138,7 +160,7 @@ fn a_damaged_chain_is_refused() {
     let headers = miner(1).headers(&genesis(), 20);
     rig.extend(&headers).unwrap();
     let Rig { seals, now, .. } = rig;
-    let reopened = || open(SealPolicy::All, Limits::default(), &store, &seals, &now);
+    let reopened = || open(Retain::All, SealPolicy::All, Limits::default(), &store, &seals, &now);
 
     let key = headers[15].hash();
     let record = store.get(Column::Headers, key.as_slice()).unwrap().unwrap();

@@ -177,7 +177,7 @@ impl<'a> Model<'a> {
 }
 
 fn run(tree: &Tree, actions: &[Action], policy: SealPolicy, rewrite: u64) {
-    let limits = Limits { rewrite, provisional: 1000, side_branches: 1000 };
+    let limits = Limits { rewrite, provisional: 1000, side_branches: 1000, ..Limits::default() };
     let mut rig = Rig::with(policy, limits, Arc::new(MemoryStore::new()));
     let mut model = Model::new(tree, policy);
     for action in actions {
@@ -201,6 +201,55 @@ fn run(tree: &Tree, actions: &[Action], policy: SealPolicy, rewrite: u64) {
     }
 }
 
+/// What a chain that thins itself still knows. It is always given whole paths, as it may have forgotten any of them.
+fn run_thinned(tree: &Tree, actions: &[Action], rewrite: u64, keep: u64, spacing: u64) {
+    let limits = Limits { rewrite, provisional: 1000, side_branches: 1000, spacing };
+    let mut rig = Rig::retaining(Retain::Last(keep), SealPolicy::All, limits, Arc::new(MemoryStore::new()));
+    let mut model = Model::new(tree, SealPolicy::All);
+    let mut highest = 0;
+    for action in actions {
+        match action {
+            Action::Extend { tip, .. } | Action::Settle { tip } => {
+                let mut path = vec![tip % tree.headers.len()];
+                while path[path.len() - 1] != 0 {
+                    path.push(tree.parents[path[path.len() - 1]]);
+                }
+                path.reverse();
+                let headers: Vec<_> = path.iter().map(|index| tree.headers[*index].clone()).collect();
+                assert_eq!(rig.extend(&headers).is_ok(), model.extend(&path), "{action:?}");
+            }
+            Action::Reopen => rig = rig.reopen(),
+        }
+        audit(&rig.chain);
+        let chain = &rig.chain;
+        assert_eq!(chain.head(), Head { header: tree.headers[model.head].clone(), td: model.td[model.head] });
+        highest = highest.max(chain.head().header.number);
+        let mut index = model.head;
+        let mut above = None;
+        loop {
+            let (number, hash) = (tree.headers[index].number, tree.headers[index].hash());
+            let held = chain.canonical_hash(number);
+            if number.is_multiple_of(spacing) || number + keep > highest {
+                assert!(held.is_some(), "{number}");
+            }
+            if held.is_some() {
+                assert_eq!((held, chain.td(&hash)), (Some(hash), Some(model.td[index])));
+                above = Some((number, hash));
+            } else {
+                assert!(!chain.is_canonical(&hash));
+            }
+            let (anchor, anchor_hash) = chain.anchor_above(number).unwrap();
+            assert!(anchor - number < spacing && chain.is_canonical(&anchor_hash));
+            // Where a branch hangs between two anchors, the one above is named all the same.
+            assert!(above.is_some_and(|(above, _)| above <= anchor));
+            if index == 0 {
+                break;
+            }
+            index = tree.parents[index];
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
@@ -220,5 +269,16 @@ proptest! {
         rewrite in prop_oneof![Just(0), Just(4), Just(1024u64)],
     ) {
         run(&tree, &actions, SealPolicy::Sampled, rewrite);
+    }
+
+    #[test]
+    fn a_thinned_chain_has_the_head_of_one_that_keeps_everything(
+        tree in tree(60, true),
+        actions in actions(60),
+        rewrite in prop_oneof![Just(0), Just(4), Just(1024u64)],
+        keep in 1..12u64,
+        spacing in 2..7u64,
+    ) {
+        run_thinned(&tree, &actions, rewrite, keep, spacing);
     }
 }
