@@ -13,18 +13,20 @@ use tokio::sync::watch;
 use crate::{
     ClientError,
     block::Block,
+    old_headers::OldHeaders,
     state::{self, Proof},
 };
 
 /// Answers about the chain and its states, each proved against a verified header.
 ///
-/// Headers come from the header chain at once; bodies and states come through a [`Source`], which may have to ask peers.
+/// Headers come from the header chain at once where it retains them; older ones, bodies and states come through a [`Source`], which may have to ask peers.
 /// Dropping a returned future cancels its questions.
 pub struct LightClient {
     chain: Arc<HeaderChain>,
     source: Arc<dyn Source>,
     status: watch::Receiver<SyncStatus>,
     network_id: u64,
+    old: OldHeaders,
 }
 
 impl std::fmt::Debug for LightClient {
@@ -41,7 +43,7 @@ impl LightClient {
         status: watch::Receiver<SyncStatus>,
         network_id: u64,
     ) -> Self {
-        Self { chain, source, status, network_id }
+        Self { chain, source, status, network_id, old: OldHeaders::default() }
     }
 
     /// The chain id of EIP-155.
@@ -107,6 +109,8 @@ impl LightClient {
     ///
     /// `pending` is `latest`: a light node has no pending block. `safe` and `finalized` need a source that says what is:
     /// a trusted head of a chain without difficulty is both.
+    /// A header below those that are retained is fetched, and proved by what links it to the next anchor. A hash that
+    /// nobody who was asked knows is unknown; that nobody answered is an error.
     /// A hash may name a block beside the canonical chain unless it is required to be canonical (EIP-1898).
     pub async fn resolve(&self, block: impl Into<BlockId> + Send) -> Result<SealedHeader, ClientError> {
         self.ready()?;
@@ -119,11 +123,11 @@ impl LightClient {
             BlockId::Number(BlockNumberOrTag::Safe) => Err(ClientError::SafeNotFound),
             BlockId::Number(BlockNumberOrTag::Finalized) => Err(ClientError::FinalizedNotFound),
             BlockId::Number(BlockNumberOrTag::Number(number)) => {
-                self.chain.header_by_number(number).ok_or(ClientError::UnknownNumber(number))
+                self.by_number(number).await
             }
             BlockId::Hash(named) => {
                 let hash = named.block_hash;
-                let header = self.chain.header(&hash).ok_or(ClientError::UnknownHash(hash))?;
+                let Some(header) = self.chain.header(&hash) else { return self.by_hash(hash).await };
                 if named.require_canonical == Some(true) && !self.chain.is_canonical(&hash) {
                     return Err(ClientError::NotCanonical(hash));
                 }
@@ -137,15 +141,52 @@ impl LightClient {
         self.chain.descent().is_some() && self.chain.head().header.difficulty.is_zero()
     }
 
+    /// A canonical header. Below the retained ones it is fetched, with all that link it to the next anchor.
+    async fn by_number(&self, number: u64) -> Result<SealedHeader, ClientError> {
+        if let Some(header) = self.chain.header_by_number(number) {
+            return Ok(header);
+        }
+        let unknown = ClientError::UnknownNumber(number);
+        let Some((above, anchor)) = self.chain.anchor_above(number) else { return Err(unknown) };
+        if let Some(header) = self.old.at(number, &anchor) {
+            return Ok(header);
+        }
+        // A reorganisation may just have taken the anchor away.
+        let (Some(header), Some(td)) = (self.chain.header(&anchor), self.chain.td(&anchor)) else { return Err(unknown) };
+        let headers = self.source.ancestors(&header, above.saturating_sub(number)).await?;
+        let wanted = headers.last().filter(|header| header.number == number).cloned();
+        self.old.keep(&header, td, headers);
+        wanted.ok_or(unknown)
+    }
+
+    /// A header that the chain does not hold. Its hash proves its bytes, and the number in them tells where to look
+    /// whether it is on our chain; of any other nothing is verified, so that it counts as unknown.
+    async fn by_hash(&self, hash: B256) -> Result<SealedHeader, ClientError> {
+        let unknown = ClientError::UnknownHash(hash);
+        let header = match self.old.get(&hash).filter(|old| self.chain.is_canonical(&old.anchor)) {
+            Some(old) => return Ok(old.header),
+            None => self.source.header(hash).await?.ok_or(unknown.clone())?,
+        };
+        // Held at that number is another one.
+        if header.number > self.chain.head().header.number || self.chain.canonical_hash(header.number).is_some() {
+            return Err(unknown);
+        }
+        match self.by_number(header.number).await {
+            Ok(ours) if ours.hash() == hash => Ok(ours),
+            Ok(_) | Err(ClientError::UnknownNumber(_)) => Err(unknown),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Total difficulty of a verified header, its own included.
     pub fn td(&self, hash: &B256) -> Option<U256> {
-        self.chain.td(hash)
+        self.chain.td(hash).or_else(|| self.old.get(hash).map(|old| old.td))
     }
 
     /// The block of a verified header, its body downloaded and checked where it is not held. Needs a tokio runtime.
     pub async fn block(&self, header: &SealedHeader) -> Result<Block, ClientError> {
         let body = self.source.body(header).await?;
-        let (header, td) = (header.clone(), self.chain.td(&header.hash()));
+        let (header, td) = (header.clone(), self.td(&header.hash()));
         let number = header.number;
         // Recovering the senders of a full block takes tens of milliseconds.
         let decoding = tokio::task::spawn_blocking(move || Block::decode(header, body, td));

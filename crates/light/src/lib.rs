@@ -20,6 +20,7 @@ mod block;
 mod client;
 mod error;
 mod node;
+mod old_headers;
 mod state;
 
 pub use access::Access;

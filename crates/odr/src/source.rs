@@ -1,6 +1,6 @@
 //! What everything above reads through, and how it fails: the store trait, its questions and its one error.
 
-use std::{fmt, time::Duration};
+use std::{fmt, future::ready, time::Duration};
 
 use alloy_primitives::{Address, B256, Bytes};
 use futures::future::BoxFuture;
@@ -17,6 +17,21 @@ pub trait Source: Send + Sync + 'static {
 
     /// The transactions and uncles of a block whose header is held.
     fn body(&self, header: &SealedHeader) -> BoxFuture<'_, Result<Body, Unavailable>>;
+
+    /// `count` ancestors of a verified header, parent first, each proved by the one before. Asked for where the header
+    /// chain holds only anchors; a source beside a chain that holds everything has none to give.
+    fn ancestors(&self, header: &SealedHeader, count: u64) -> BoxFuture<'_, Result<Vec<SealedHeader>, Unavailable>> {
+        let from = header.number.saturating_sub(count);
+        let missing = vec![Wanted::new(header.hash(), What::Ancestors { from })];
+        Box::pin(ready(Err(Unavailable { missing, asked: Vec::new(), waited: Duration::ZERO })))
+    }
+
+    /// The header of that hash, of whatever chain: nothing is proved but the hash. `None` where somebody was asked and
+    /// nobody who answered knows it.
+    fn header(&self, hash: B256) -> BoxFuture<'_, Result<Option<SealedHeader>, Unavailable>> {
+        let _ = hash;
+        Box::pin(ready(Ok(None)))
+    }
 }
 
 /// One question: a hash, and what stands behind it in words (for messages and peer choice, not for the check).
@@ -92,6 +107,13 @@ pub enum What {
         /// The block's number.
         number: u64,
     },
+    /// A header.
+    Header,
+    /// The headers below the one whose hash it is.
+    Ancestors {
+        /// The number of the lowest.
+        from: u64,
+    },
 }
 
 impl fmt::Display for What {
@@ -105,6 +127,8 @@ impl fmt::Display for What {
             Self::ReceiptNode { block } => write!(f, "receipt trie node of block {block}"),
             Self::UncleList { block } => write!(f, "uncle list of block {block}"),
             Self::Body { number } => write!(f, "body of block {number}"),
+            Self::Header => f.write_str("header"),
+            Self::Ancestors { from } => write!(f, "headers from block {from} up to"),
         }
     }
 }

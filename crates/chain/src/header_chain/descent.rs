@@ -272,7 +272,7 @@ fn begin(chain: &HeaderChain, raw: &Bytes) -> Result<(), DescentError> {
     change.state.garbage.extend(removed);
     change.state.sealed = change.state.sealed.within(0, number - 1);
     let id = change.state.fresh_id();
-    change.state.trunk.push(Run { id, first: number, last: number });
+    change.state.trunk.push(Run { id, first: number, last: number, pruned: 0 });
     change.put_linked(id, &header, raw);
     let parent = header.parent_hash;
     change.state.head = Head { header, td: U256::ZERO };
@@ -387,7 +387,7 @@ impl Change<'_> {
         self.state.sealed = self.state.sealed.within(0, last - 1);
         match self.state.garbage.last_mut() {
             Some(garbage) if garbage.id == id && garbage.first == last + 1 => garbage.first = last,
-            _ => self.state.garbage.push(Run { id, first: last, last }),
+            _ => self.state.garbage.push(Run { id, first: last, last, pruned: 0 }),
         }
     }
 

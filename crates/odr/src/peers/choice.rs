@@ -33,9 +33,11 @@ pub enum Kind {
     BlockPart,
     /// Whole blocks.
     Block,
+    /// Headers below those that everyone keeps.
+    Header,
 }
 
-const KINDS: usize = 4;
+const KINDS: usize = 5;
 
 /// The record of one session.
 #[derive(Clone, Copy, Debug)]

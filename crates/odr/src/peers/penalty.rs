@@ -29,6 +29,8 @@ pub enum Penalty {
     BadBlock,
     /// Gave a body that does not fit its header.
     BadBody,
+    /// Gave headers, or hashes of headers, that do not link to the one that was named.
+    UnlinkedHeaders,
     /// Announced a true block under a false total difficulty.
     BadTotalDifficulty,
     /// Gave hashes that link to nothing, without end.
@@ -50,6 +52,7 @@ impl Penalty {
             Self::BadHeader => "bad header",
             Self::BadBlock => "bad block",
             Self::BadBody => "bad body",
+            Self::UnlinkedHeaders => "unlinked headers",
             Self::BadTotalDifficulty => "bad total difficulty",
             Self::FloodedHashes => "flood of hashes",
             Self::Stalled => "stalled",
@@ -63,7 +66,7 @@ impl Penalty {
     pub const fn weight(self) -> f64 {
         match self {
             Self::BadHeader | Self::BadBlock => 101.0,
-            Self::FalseClaim | Self::FloodedHashes | Self::BadBody => 51.0,
+            Self::FalseClaim | Self::FloodedHashes | Self::BadBody | Self::UnlinkedHeaders => 51.0,
             Self::Breach => 35.0,
             Self::BadTotalDifficulty => 25.0,
             Self::Stalled => 15.0,
@@ -81,6 +84,7 @@ impl Penalty {
             | Self::BadHeader
             | Self::BadBlock
             | Self::BadBody
+            | Self::UnlinkedHeaders
             | Self::BadTotalDifficulty
             | Self::FloodedHashes
             | Self::RepeatedTransaction => DisconnectReason::SubprotocolError,

@@ -29,6 +29,19 @@ pub trait Remote: Clone + Send + Sync + 'static {
         hashes: Vec<B256>,
         timeout: Duration,
     ) -> impl Future<Output = Result<Vec<RawBlock>, RequestError>> + Send;
+    /// As [`Session::block_hashes`]: hashes of the ancestors, parent first, unchecked.
+    fn block_hashes(
+        &self,
+        from: B256,
+        max: u64,
+        timeout: Duration,
+    ) -> impl Future<Output = Result<Vec<B256>, RequestError>> + Send;
+    /// As [`Session::headers`]: only headers that were asked for, by their hashes.
+    fn headers(
+        &self,
+        hashes: Vec<B256>,
+        timeout: Duration,
+    ) -> impl Future<Output = Result<Vec<(B256, Bytes)>, RequestError>> + Send;
 }
 
 impl Remote for Session {
@@ -54,5 +67,13 @@ impl Remote for Session {
 
     async fn blocks(&self, hashes: Vec<B256>, timeout: Duration) -> Result<Vec<RawBlock>, RequestError> {
         Session::blocks(self, hashes, timeout).await
+    }
+
+    async fn block_hashes(&self, from: B256, max: u64, timeout: Duration) -> Result<Vec<B256>, RequestError> {
+        Session::block_hashes(self, from, max, timeout).await
+    }
+
+    async fn headers(&self, hashes: Vec<B256>, timeout: Duration) -> Result<Vec<(B256, Bytes)>, RequestError> {
+        Session::headers(self, hashes, timeout).await
     }
 }

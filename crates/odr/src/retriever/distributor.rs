@@ -215,8 +215,9 @@ impl<R: Remote> Distributor<R> {
                 }
                 None => {
                     item.queued = false;
-                    // A whole block that nobody gives can still be put together: its caller should not wait.
-                    if matches!(item.question, Question::Block(_)) && item.asked_in_vain() {
+                    // A whole block that nobody gives can still be put together, and that nobody knows a hash is an
+                    // answer: the caller should not wait.
+                    if item.question.fails_early() && item.asked_in_vain() {
                         self.fail(key);
                     }
                 }
@@ -356,15 +357,15 @@ impl<R: Remote> Distributor<R> {
                 }
                 Verdict::Wrong(why) => {
                     self.ended(peer, question.key(), Some(Why::Wrong(why.clone())));
-                    wrong.get_or_insert((question.wanted(), why));
+                    wrong.get_or_insert((question, why));
                 }
             }
         }
         for (kind, (held, asked)) in served {
             self.peers.served(&peer, kind, held, asked);
         }
-        if let Some((wanted, why)) = wrong {
-            self.peers.penalise(&peer, Penalty::BadBody, &format!("{wanted}: {why}"));
+        if let Some((question, why)) = wrong {
+            self.peers.penalise(&peer, question.penalty(), &format!("{}: {why}", question.wanted()));
         }
     }
 

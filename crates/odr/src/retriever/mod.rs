@@ -25,7 +25,7 @@ use tokio::{
 use tracing::warn;
 
 use crate::{
-    PeerSet, Remote, Source, Unavailable, VerifiedStore, Wanted, What,
+    PeerSet, Remote, Source, Unavailable, VerifiedStore, Wanted, What, Why,
     body::{self, BodyLookupError},
     request::{Answer, Question},
     trie::WalkError,
@@ -140,7 +140,7 @@ impl Retriever {
         for (hash, reply) in hashes.into_iter().zip(replies) {
             match reply {
                 Ok(Answer::Preimage(bytes)) => _ = found.insert(hash, bytes),
-                Ok(Answer::Block(_)) => {}
+                Ok(_) => {}
                 Err(unavailable) => match &mut failure {
                     Some(failure) => merge(failure, unavailable),
                     None => failure = Some(unavailable),
@@ -162,7 +162,7 @@ impl Retriever {
         let since = Instant::now();
         let body = match self.ask_one(Question::Block(Arc::new(header.clone()))).await {
             Ok(Answer::Block(body)) => body,
-            Ok(Answer::Preimage(_)) => return Err(self.no_body(&header, since, None)),
+            Ok(_) => return Err(self.no_body(&header, since, None)),
             // Nobody was there to be asked: look-ups would wait for just as long.
             Err(nobody) if nobody.asked.is_empty() => return Err(nobody),
             Err(whole) => match body::by_lookups(&self.rest_of_a_read(since), &header).await {
@@ -178,6 +178,25 @@ impl Retriever {
         };
         self.bodies.insert(header.hash(), &body);
         Ok(body)
+    }
+
+    async fn fetch_ancestors(&self, header: SealedHeader, count: u64) -> Result<Vec<SealedHeader>, Unavailable> {
+        let question = Question::Ancestors(Arc::new(header), count);
+        let missing = vec![question.wanted()];
+        match self.ask_one(question).await? {
+            Answer::Ancestors(headers) => Ok(Arc::unwrap_or_clone(headers)),
+            _ => Err(Unavailable { missing, asked: Vec::new(), waited: Duration::ZERO }),
+        }
+    }
+
+    async fn fetch_header(&self, hash: B256) -> Result<Option<SealedHeader>, Unavailable> {
+        match self.ask_one(Question::Header(hash)).await {
+            Ok(Answer::Header(header)) => Ok(Some(header)),
+            Ok(_) => Ok(None),
+            // Who has answered does not know it. Whether the others do, nobody can tell.
+            Err(nobody) if nobody.asked.iter().any(|asked| asked.why == Why::NotHeld) => Ok(None),
+            Err(nobody) => Err(nobody),
+        }
     }
 
     /// For the second half of a read that began at `since`: whole and in parts together, it waits for no longer.
@@ -208,6 +227,14 @@ impl Source for Retriever {
 
     fn body(&self, header: &SealedHeader) -> BoxFuture<'_, Result<Body, Unavailable>> {
         Box::pin(self.fetch_body(header.clone()))
+    }
+
+    fn ancestors(&self, header: &SealedHeader, count: u64) -> BoxFuture<'_, Result<Vec<SealedHeader>, Unavailable>> {
+        Box::pin(self.fetch_ancestors(header.clone(), count))
+    }
+
+    fn header(&self, hash: B256) -> BoxFuture<'_, Result<Option<SealedHeader>, Unavailable>> {
+        Box::pin(self.fetch_header(hash))
     }
 }
 

@@ -17,6 +17,7 @@ use futures::future::BoxFuture;
 use rushlight_chain::{
     SealedHeader,
     block::{Body, RawBlock},
+    header,
     store::MemoryStore,
 };
 use rushlight_eth::RequestError;
@@ -108,7 +109,7 @@ pub(crate) enum Manner {
     Short(usize),
     /// Takes no more questions.
     Busy,
-    /// Gives every block with the transactions of another.
+    /// Gives every block with the transactions of another, and hashes with one left out.
     WrongBodies,
 }
 
@@ -122,6 +123,8 @@ struct Inner {
     latency: Duration,
     holds: Mutex<Nodes>,
     blocks: Mutex<HashMap<B256, RawBlock>>,
+    headers: Mutex<Vec<SealedHeader>>,
+    header_requests: AtomicUsize,
     lookups: Mutex<Vec<Vec<B256>>>,
     block_requests: AtomicUsize,
     disconnected: Mutex<Option<DisconnectReason>>,
@@ -135,6 +138,8 @@ impl Mock {
             latency: Duration::from_millis(latency),
             holds: Mutex::new(holds.clone()),
             blocks: Mutex::default(),
+            headers: Mutex::default(),
+            header_requests: AtomicUsize::new(0),
             lookups: Mutex::default(),
             block_requests: AtomicUsize::new(0),
             disconnected: Mutex::default(),
@@ -147,6 +152,15 @@ impl Mock {
 
     pub(crate) fn give_block(&self, block: RawBlock) {
         self.0.blocks.lock().unwrap().insert(block.hash(), block);
+    }
+
+    /// A chain of headers, oldest first.
+    pub(crate) fn give_headers(&self, headers: &[SealedHeader]) {
+        *self.0.headers.lock().unwrap() = headers.to_vec();
+    }
+
+    pub(crate) fn header_requests(&self) -> usize {
+        self.0.header_requests.load(Ordering::Relaxed)
     }
 
     pub(crate) fn behave(&self, manner: Manner) {
@@ -227,6 +241,31 @@ impl Remote for Mock {
             found.iter_mut().for_each(|block| block.transactions = vec![Bytes::from_static(&[0xc0])]);
         }
         Ok(found)
+    }
+
+    async fn block_hashes(&self, from: B256, max: u64, timeout: Duration) -> Result<Vec<B256>, RequestError> {
+        let manner = self.mannered(timeout).await?;
+        let headers = self.0.headers.lock().unwrap();
+        let place = headers.iter().position(|header| header.hash() == from).unwrap_or(0);
+        let max = usize::try_from(max).unwrap();
+        let mut hashes: Vec<_> = headers[..place].iter().rev().take(max).map(|header| header.hash()).collect();
+        if matches!(manner, Manner::WrongBodies)
+            && let Some(place) = hashes.len().checked_sub(2)
+        {
+            hashes.remove(place);
+            hashes.push(headers[0].hash());
+        }
+        Ok(hashes)
+    }
+
+    async fn headers(&self, hashes: Vec<B256>, timeout: Duration) -> Result<Vec<(B256, Bytes)>, RequestError> {
+        assert!(hashes.len() <= 192);
+        self.0.header_requests.fetch_add(1, Ordering::Relaxed);
+        let manner = self.mannered(timeout).await?;
+        let limit = if let Manner::Short(limit) = manner { limit } else { hashes.len() };
+        let headers = self.0.headers.lock().unwrap();
+        let found = headers.iter().filter(|header| hashes.contains(&header.hash())).rev().take(limit);
+        Ok(found.map(|held| (held.hash(), header::encode(held))).collect())
     }
 }
 

@@ -5,5 +5,6 @@
 
 mod bodies;
 mod common;
+mod headers;
 mod retrieval;
 mod walks;
