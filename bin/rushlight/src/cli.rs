@@ -7,6 +7,7 @@ use clap::{
     Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, error::ContextKind, error::ContextValue,
     error::ErrorKind,
 };
+use rushlight_chain::Retain;
 
 use crate::{
     config_file,
@@ -57,6 +58,9 @@ pub(crate) struct LightArgs {
     /// seals. Needed where blocks carry no difficulty (proof of stake), where it stays the head. Kept in the data directory.
     #[arg(long, value_name = "HASH")]
     pub(crate) trusted_head: Option<B256>,
+    /// How many of the last headers are kept whole, or `all`; of those below only every 512th.
+    #[arg(long, value_name = "N|all", value_parser = retain, default_value = "all")]
+    pub(crate) retain_headers: Retain,
     #[command(flatten)]
     pub(crate) log: LogArgs,
 }
@@ -210,14 +214,27 @@ pub(crate) enum VerifySeals {
     Sampled,
 }
 
+/// Fewer headers than this cannot be kept: contracts may ask for the hashes of the last 256 blocks.
+const LEAST_RETAINED: u64 = 256;
+
+/// The value of `--retain-headers`.
+fn retain(value: &str) -> Result<Retain, String> {
+    match value {
+        "all" => Ok(Retain::All),
+        _ => match value.parse() {
+            Ok(last) if last >= LEAST_RETAINED => Ok(Retain::Last(last)),
+            _ => Err(format!("expected a number from {LEAST_RETAINED} on, or all")),
+        },
+    }
+}
+
 /// Flags that geth and other clients have, or that Rushlight is to have, and what a run says to whoever gives one.
 /// A name that ends in a dot stands for all that begin with it.
-const NOT_YET: [&str; 24] = [
+const NOT_YET: [&str; 23] = [
     "--holesky",
     "--goerli",
     "--dev",
     "--dev.",
-    "--retain-headers",
     "--config",
     "--http",
     "--http.",
@@ -331,6 +348,7 @@ mod tests {
         assert_eq!((light.node.port, light.node.maxpeers, light.rpc.http), (None, 50, false));
         assert_eq!((light.rpc.http_addr.as_str(), light.rpc.http_port), ("127.0.0.1", 8545));
         assert_eq!((light.rpc.http_api.as_str(), light.rpc.http_vhosts.as_str()), ("eth,net,web3", "localhost"));
+        assert_eq!(light.retain_headers, Retain::All);
         assert_eq!((light.verify_seals, light.log.verbosity), (VerifySeals::Sampled, 3));
     }
 
@@ -350,6 +368,8 @@ mod tests {
             "rushlight --port",
             "rushlight --verbosity 6",
             "rushlight --verify-seals some",
+            "rushlight --retain-headers few",
+            "rushlight --retain-headers 255",
             "rushlight --mainnet --genesis g.json",
             "rushlight --sepolia --mordor",
             "rushlight full --hoodi --genesis g.json",

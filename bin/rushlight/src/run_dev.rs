@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use rushlight_chain::{Ethash, SealPolicy, system_clock};
+use rushlight_chain::{Ethash, Retain, SealPolicy, system_clock};
 use rushlight_full::{CliqueSealer, FullNode, FullNodeConfig};
 use rushlight_light::{LightConfig, LightNode};
 use rushlight_p2p::{Enode, ServerConfig, secp256k1::SecretKey};
@@ -120,6 +120,7 @@ impl Network {
             spec: chain.spec,
             store: settings::store(folder)?,
             policy: SealPolicy::Sampled,
+            retain: Retain::All,
             seals: Arc::new(Ethash::new()),
             clock: system_clock(),
             network_id: None,

@@ -38,6 +38,7 @@ pub(crate) fn run(args: &LightArgs, console: &Console) -> Result<(), Fatal> {
             spec: chain.spec,
             store: settings::store(&folder)?,
             policy: policy(args.verify_seals),
+            retain: args.retain_headers,
             seals: settings::seals(&args.chain),
             clock: system_clock(),
             network_id: args.node.networkid,

@@ -122,9 +122,7 @@ impl LightClient {
             BlockId::Number(BlockNumberOrTag::Earliest) => Ok(self.spec().genesis.clone()),
             BlockId::Number(BlockNumberOrTag::Safe) => Err(ClientError::SafeNotFound),
             BlockId::Number(BlockNumberOrTag::Finalized) => Err(ClientError::FinalizedNotFound),
-            BlockId::Number(BlockNumberOrTag::Number(number)) => {
-                self.by_number(number).await
-            }
+            BlockId::Number(BlockNumberOrTag::Number(number)) => self.by_number(number).await,
             BlockId::Hash(named) => {
                 let hash = named.block_hash;
                 let Some(header) = self.chain.header(&hash) else { return self.by_hash(hash).await };
@@ -152,7 +150,9 @@ impl LightClient {
             return Ok(header);
         }
         // A reorganisation may just have taken the anchor away.
-        let (Some(header), Some(td)) = (self.chain.header(&anchor), self.chain.td(&anchor)) else { return Err(unknown) };
+        let (Some(header), Some(td)) = (self.chain.header(&anchor), self.chain.td(&anchor)) else {
+            return Err(unknown);
+        };
         let headers = self.source.ancestors(&header, above.saturating_sub(number)).await?;
         let wanted = headers.last().filter(|header| header.number == number).cloned();
         self.old.keep(&header, td, headers);

@@ -45,6 +45,8 @@ pub struct LightConfig {
     pub store: Arc<dyn Store>,
     /// Which seals are checked.
     pub policy: SealPolicy,
+    /// How many headers are kept whole.
+    pub retain: Retain,
     /// Checks proof-of-work seals.
     pub seals: Arc<dyn SealCheck>,
     /// The wall clock.
@@ -128,8 +130,9 @@ pub struct LightNode {
 impl LightNode {
     /// Opens the chain, starts sync, and then the server, so that no session finds nobody to tell.
     pub async fn start(config: LightConfig) -> Result<Self, StartError> {
-        let LightConfig { spec, store, policy, seals, clock, network_id, info_config, trusted_head, .. } = config;
-        let chain_config = HeaderChainConfig::new(policy, seals, clock.clone());
+        let LightConfig { spec, store, policy, retain, seals, clock, network_id, info_config, trusted_head, .. } = config;
+        let mut chain_config = HeaderChainConfig::new(policy, seals, clock.clone());
+        chain_config.retain = retain;
         let opening = (spec.clone(), store.clone(), config.verified);
         let opened = tokio::task::spawn_blocking(move || {
             let (spec, store, verified) = opening;

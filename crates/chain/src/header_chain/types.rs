@@ -28,6 +28,7 @@ pub enum ProofOfStake {
     /// They are taken without a seal, and the last that came in is the head, whatever the total difficulty: who hands
     /// them in has chosen them.
     Import,
+}
 
 /// How many headers of the canonical chain are kept whole. Of those below only every
 /// [`ANCHOR_SPACING`](super::ANCHOR_SPACING)th stays, as an anchor: hash links prove any other header from the anchor

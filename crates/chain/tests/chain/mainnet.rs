@@ -7,8 +7,8 @@ use std::sync::Arc;
 use alloy_primitives::{B256, Bytes, U256, b256};
 use rushlight_chain::era1::Era1Reader;
 use rushlight_chain::{
-    ChainSpec, Ethash, HeaderChain, HeaderChainConfig, Known, MemoryStore, SealCheck, SealPolicy, Store,
-    header, system_clock, testdata,
+    ChainSpec, Ethash, HeaderChain, HeaderChainConfig, Known, MemoryStore, SealCheck, SealPolicy, Store, header,
+    system_clock, testdata,
 };
 
 pub(super) const HEAD: B256 = b256!("a6860fefa339c963e1bb622526cc8dd4344eedd2a9b969e74de5cccc445fbed4");

@@ -14,7 +14,7 @@ use std::{
 use alloy_eips::BlockId;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use rushlight_chain::{
-    ChainAccess, Head, HeaderChain, SealPolicy,
+    ChainAccess, Head, HeaderChain, Retain, SealPolicy,
     block::{Body, RawBlock},
     store::{MemoryStore, Store},
     testing::{ToyMiner, ToySeal},
@@ -169,6 +169,7 @@ async fn light_node(network: &Network, store: Arc<dyn Store>, peers: &[&FullPeer
         spec: spec(),
         store,
         policy: SealPolicy::All,
+        retain: Retain::LIGHT,
         seals: Arc::new(ToySeal::default()),
         clock: clock(),
         network_id: None,

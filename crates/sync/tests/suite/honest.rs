@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alloy_primitives::U256;
-use rushlight_chain::{Activation, ChainSpec, Fork, Forks, RawBlock, SealPolicy, header};
+use rushlight_chain::{Activation, ChainSpec, Fork, Forks, RawBlock, Retain, SealPolicy, header};
 use rushlight_p2p::memory::LinkConfig;
 use tokio::time::{Instant, sleep};
 
@@ -188,5 +188,29 @@ async fn proof_of_stake_is_the_end_and_nobodys_fault() {
         assert_eq!(chain.given(), given, "it does not ask again and again");
         assert_eq!((node.peers.len(), node.peers.score(&id(1))), (1, 0.0));
         assert_eq!(node.sync.status().syncing, None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_heavier_chain_from_far_below_what_is_retained() {
+    for policy in [SealPolicy::All, SealPolicy::Sampled] {
+        let network = network(21);
+        let ours = Serving::start(&network, 1, Served::new(trunk(4_000), Lie::None)).await;
+        let setup = Setup { policy, retain: Retain::Last(256), ..Setup::default() };
+        let node = Node::start(&network, setup, &[&ours]).await;
+        node.reaches(&TRUNK[3_999]).await;
+        node.until("end of the sync", || node.sync.synced()).await;
+        assert_eq!(node.chain.canonical_hash(512), Some(TRUNK[511].hash()));
+        assert_eq!(node.chain.canonical_hash(600), None);
+        // It leaves our chain between two anchors, so that what both share is fetched again from the lower one.
+        let chain = branch(700, 3_500, 7);
+        let theirs = Serving::start(&network, 2, Served::new(chain.clone(), Lie::None)).await;
+        node.add(&theirs).await;
+        node.reaches(&chain[4_199]).await;
+        assert_eq!(node.chain.canonical_hash(512), Some(TRUNK[511].hash()));
+        assert_eq!(node.chain.canonical_hash(1_024), Some(chain[1_023].hash()));
+        assert_eq!(node.chain.anchor_above(1_030), Some((1_536, chain[1_535].hash())));
+        assert_eq!(node.peers.score(&id(2)), 0.0);
+        node.sync.shutdown().await;
     }
 }

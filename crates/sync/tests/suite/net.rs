@@ -219,6 +219,7 @@ pub(crate) struct Setup {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) policy: SealPolicy,
     pub(crate) trusted: Option<alloy_primitives::B256>,
+    pub(crate) retain: Retain,
     /// Makes a sink of the chain of headers.
     pub(crate) sink: fn(Arc<HeaderChain>) -> Arc<dyn ChainSink>,
 }
@@ -232,6 +233,7 @@ impl Default for Setup {
             store,
             policy: SealPolicy::All,
             trusted: None,
+            retain: Retain::All,
             sink: |chain| Arc::new(HeaderSink(chain)),
         }
     }
@@ -239,9 +241,10 @@ impl Default for Setup {
 
 impl Node {
     pub(crate) async fn start(network: &Network, setup: Setup, peers: &[&Serving]) -> Self {
-        let Setup { number, spec, store, policy, trusted, sink } = setup;
+        let Setup { number, spec, store, policy, trusted, retain, sink } = setup;
         let clock: rushlight_chain::Clock = Arc::new(|| UNIX);
-        let config = HeaderChainConfig::new(policy, Arc::new(ToySeal::default()), clock.clone());
+        let mut config = HeaderChainConfig::new(policy, Arc::new(ToySeal::default()), clock.clone());
+        config.retain = retain;
         let chain = Arc::new(HeaderChain::open(spec, store, config).unwrap());
         trusted.into_iter().for_each(|head| chain.trust(head).unwrap());
         let set = PeerSet::new();
