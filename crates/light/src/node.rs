@@ -75,6 +75,7 @@ impl LightConfig {
             spec,
             store,
             policy: SealPolicy::All,
+            retain: Retain::All,
             seals: Arc::new(Ethash::new()),
             clock: system_clock(),
             network_id: None,
@@ -130,7 +131,8 @@ pub struct LightNode {
 impl LightNode {
     /// Opens the chain, starts sync, and then the server, so that no session finds nobody to tell.
     pub async fn start(config: LightConfig) -> Result<Self, StartError> {
-        let LightConfig { spec, store, policy, retain, seals, clock, network_id, info_config, trusted_head, .. } = config;
+        let LightConfig { spec, store, policy, retain, seals, clock, network_id, info_config, trusted_head, .. } =
+            config;
         let mut chain_config = HeaderChainConfig::new(policy, seals, clock.clone());
         chain_config.retain = retain;
         let opening = (spec.clone(), store.clone(), config.verified);
