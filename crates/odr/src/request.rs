@@ -52,7 +52,7 @@ pub(crate) enum Key {
 pub(crate) enum Answer {
     Preimage(Bytes),
     Block(Body),
-    Header(SealedHeader),
+    Header(Box<SealedHeader>),
     /// Parent first, as many as were asked for.
     Ancestors(Arc<Vec<SealedHeader>>),
 }
@@ -195,7 +195,7 @@ fn check_headers(questions: &[Question], headers: &[(B256, Bytes)]) -> Vec<Verdi
         let Question::Header(hash) = question else { return Verdict::NotHeld };
         let Some((_, raw)) = headers.iter().find(|(got, _)| got == hash) else { return Verdict::NotHeld };
         match header::decode(raw) {
-            Ok(header) => Verdict::Answered(Answer::Header(header)),
+            Ok(header) => Verdict::Answered(Answer::Header(Box::new(header))),
             Err(error) => Verdict::Wrong(error.to_string()),
         }
     };

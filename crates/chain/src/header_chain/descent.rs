@@ -379,7 +379,7 @@ impl Change<'_> {
         if below.first == last {
             self.state.trunk.remove(run);
         } else {
-            below.last = last - 1;
+            below.cut(last - 1);
         }
         if let Some(trusted) = &mut self.state.trusted {
             trusted.summed_to = trusted.summed_to.min(last - 1);

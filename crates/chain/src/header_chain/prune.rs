@@ -7,7 +7,7 @@ use alloy_primitives::B256;
 
 use super::state::{Pin, Run, State};
 use super::view::{Place, decode_hash, number_key};
-use super::{HeaderChain, Retain, snapshots};
+use super::{Descent, HeaderChain, Retain, snapshots};
 use crate::sampling::TAIL;
 use crate::spec::Consensus;
 use crate::store::{Batch, Column, StoreError};
@@ -22,8 +22,9 @@ const STEP: u64 = 8;
 /// all headers are held or none.
 pub(super) fn prune(chain: &HeaderChain) -> Result<(), StoreError> {
     let Retain::Last(keep) = chain.config.retain else { return Ok(()) };
-    // The way down from a trusted head is kept whole until it has arrived.
-    if chain.state().gap().is_some() {
+    // The way down from a trusted head is kept whole until it has arrived and all is summed; of one that is refused
+    // nothing is answered, and all of it goes when another head is trusted.
+    if !matches!(chain.descent(), None | Some(Descent::Linked { .. })) {
         return Ok(());
     }
     loop {

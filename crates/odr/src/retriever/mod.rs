@@ -191,7 +191,7 @@ impl Retriever {
 
     async fn fetch_header(&self, hash: B256) -> Result<Option<SealedHeader>, Unavailable> {
         match self.ask_one(Question::Header(hash)).await {
-            Ok(Answer::Header(header)) => Ok(Some(header)),
+            Ok(Answer::Header(header)) => Ok(Some(*header)),
             Ok(_) => Ok(None),
             // Who has answered does not know it. Whether the others do, nobody can tell.
             Err(nobody) if nobody.asked.iter().any(|asked| asked.why == Why::NotHeld) => Ok(None),
