@@ -51,7 +51,7 @@ pub use clock::{Clock, system_clock};
 pub use ethash::Ethash;
 pub use header::{DecodeError, SealedHeader};
 pub use header_chain::{
-    ChainError, ChainEvent, Descent, DescentError, ExtendError, Extended, Head, HeaderChain, HeaderChainConfig, Known,
+    ANCHOR_SPACING,     ChainError, ChainEvent, Descent, DescentError, ExtendError, Extended, Head, HeaderChain, HeaderChainConfig, Known,
     Prepared, ProofOfStake, ProvisionalProgress, Refusal, Reorg, Retain, SealPolicy, SettleError,
 };
 pub use rules::{

@@ -6,6 +6,7 @@ use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use alloy_primitives::{B256, U256};
+use rushlight_chain::ANCHOR_SPACING;
 
 use super::{PeerKey, RequestId, View, limits::*, pool::Pool};
 
@@ -173,7 +174,7 @@ impl Path {
         if let Some(hash) = hashes.iter().find(|hash| bad(hash)) {
             return Step::Bad(*hash);
         }
-        let link = first_known(hashes, view);
+        let link = first_known(hashes, walk.cursor.number, view);
         for (index, hash) in hashes.iter().enumerate() {
             let Some(number) = walk.cursor.number.checked_sub(1) else {
                 let claimed = self.anchors[0].number;
@@ -290,9 +291,21 @@ impl Path {
     }
 }
 
-/// Index of the first known hash. Ancestors of what is known are known, so after a few looks a search by halves finds
-/// it; in a list that is no chain it may find another border, whose link the headers then refute.
-fn first_known(hashes: &[B256], view: &dyn View) -> Option<usize> {
+/// Index of the first known hash, of a list that goes down from below `number`. Ancestors of what is known are known, so
+/// after a few looks a search by halves finds it; in a list that is no chain it may find another border, whose link the
+/// headers then refute. Far below the head only anchors are known: they are looked for where they can be.
+fn first_known(hashes: &[B256], number: u64, view: &dyn View) -> Option<usize> {
+    let highest = usize::try_from(number.checked_sub(1)? % ANCHOR_SPACING).ok()?;
+    let mut anchors = (highest..hashes.len()).step_by(ANCHOR_SPACING as usize);
+    let anchor = anchors.find(|index| view.is_known(&hashes[*index]));
+    match first_whole(hashes, view) {
+        Some(index) if anchor.is_none_or(|anchor| index < anchor) => Some(index),
+        _ => anchor,
+    }
+}
+
+/// The same where every ancestor of what is known is known.
+fn first_whole(hashes: &[B256], view: &dyn View) -> Option<usize> {
     let mut unknown = 0; // All before this are taken as unknown.
     let mut look = 1;
     while look <= hashes.len() && !view.is_known(&hashes[look - 1]) {
