@@ -3,7 +3,7 @@
 //! The EVM is `alloy-evm`'s; the loop around it is ours, because its block executor knows neither the roots in
 //! receipts before Byzantium, nor clique's missing rewards, and moves the DAO's money after the transactions instead of
 //! before them. Rules: Yellow Paper sections 4.3, 6 and 11; EIP-2, EIP-150, EIP-155, EIP-161, EIP-170, EIP-649,
-//! EIP-658, EIP-779, EIP-1234, EIP-1559, EIP-2929, EIP-2930, EIP-3675, EIP-4399, EIP-4844 and EIP-4895; what stands
+//! EIP-658, EIP-779, EIP-1234, EIP-1283, EIP-1559, EIP-2929, EIP-2930, EIP-3675, EIP-4399, EIP-4844 and EIP-4895; what stands
 //! outside the transactions from Cancun on is in [`crate::system`].
 
 use alloy_consensus::transaction::SignerRecoverable;
@@ -22,6 +22,7 @@ use revm::{Database, DatabaseCommit};
 use rushlight_chain::blob_base_fee;
 
 use crate::error::{Refusal, Rule};
+use crate::net_gas;
 use crate::rules::{Randomness, Rules};
 use crate::state::{State, StateError};
 use crate::system;
@@ -75,7 +76,8 @@ pub(crate) fn execute(rules: &Rules, block: &Input<'_>, state: &mut State<'_>) -
     let mut requests_hash = None;
     // Without transactions there is nothing to run before Cancun.
     if !block.transactions.is_empty() || rules.spec.is_enabled_in(SpecId::CANCUN) {
-        let mut evm = EthEvmFactory::default().create_evm(&mut *state, environment(rules, block));
+        let evm = EthEvmFactory::default().create_evm(&mut *state, environment(rules, block));
+        let mut evm = if rules.net_storage_gas { net_gas::meter(evm) } else { evm };
         system::before(rules, &mut evm, block.header)?;
         for (index, transaction) in block.transactions.iter().enumerate() {
             let left = block.header.gas_limit - gas_used;
@@ -126,6 +128,9 @@ fn environment(rules: &Rules, block: &Input<'_>) -> EvmEnv {
         ..BlockEnv::default()
     };
     let mut config = CfgEnv::new_with_spec(rules.spec).with_chain_id(rules.chain_id);
+    if rules.net_storage_gas {
+        net_gas::price(&mut config);
+    }
     if let Some(blobs) = rules.blobs {
         config.max_blobs_per_tx = Some(blobs.max_blobs_per_tx);
         config.blob_base_fee_update_fraction = u64::try_from(blobs.update_fraction).ok();

@@ -25,6 +25,8 @@ pub(crate) struct Rules {
     pub(crate) chain_id: u64,
     /// The EVM's rules.
     pub(crate) spec: SpecId,
+    /// Whether a storage write costs what it does in the end (EIP-1283), as between Constantinople and Petersburg.
+    pub(crate) net_storage_gas: bool,
     /// Whether transactions may carry a chain id (EIP-155).
     pub(crate) replay_protection: bool,
     /// Whether this is the block at which the DAO's money moves (EIP-779).
@@ -54,10 +56,8 @@ impl Rules {
         if let Some(fork) = [Fork::Amsterdam, Fork::Bogota].into_iter().find(|fork| active(*fork)) {
             return Err(fork.to_string());
         }
-        // EIP-1283's gas for storage was withdrawn before it reached mainnet; the EVM in use does not know it.
-        if active(Fork::Constantinople) && !active(Fork::Petersburg) {
-            return Err("Constantinople without Petersburg".to_owned());
-        }
+        // A chain that does not schedule Petersburg has it with Constantinople, as in geth.
+        let petersburg = spec.forks.block(Fork::Petersburg).is_none_or(|from| from <= number);
         let evm = [
             (Fork::Osaka, SpecId::OSAKA),
             (Fork::Prague, SpecId::PRAGUE),
@@ -68,6 +68,8 @@ impl Rules {
             (Fork::Berlin, SpecId::BERLIN),
             (Fork::Istanbul, SpecId::ISTANBUL),
             (Fork::Petersburg, SpecId::PETERSBURG),
+            // But for EIP-1283 they are one.
+            (Fork::Constantinople, SpecId::PETERSBURG),
             (Fork::Byzantium, SpecId::BYZANTIUM),
             (Fork::SpuriousDragon, SpecId::SPURIOUS_DRAGON),
             (Fork::TangerineWhistle, SpecId::TANGERINE),
@@ -86,7 +88,7 @@ impl Rules {
             blobs.with_max_blobs_per_tx(blobs.max_blob_count.min(most))
         });
         // EIP-649 and EIP-1234 lowered the reward.
-        let reward = if active(Fork::Petersburg) {
+        let reward = if rules.is_enabled_in(SpecId::PETERSBURG) {
             2 * ETHER
         } else if active(Fork::Byzantium) {
             3 * ETHER
@@ -96,6 +98,7 @@ impl Rules {
         Ok(Rules {
             chain_id: spec.chain_id,
             spec: rules,
+            net_storage_gas: active(Fork::Constantinople) && !petersburg,
             replay_protection: spec.forks.eip155_block.is_some_and(|block| block <= number),
             dao: spec.forks.dao_fork_support && spec.forks.block(Fork::Dao) == Some(number),
             reward: (spec.consensus == Consensus::Ethash && !merged).then_some(reward),
@@ -140,12 +143,21 @@ mod tests {
     }
 
     #[test]
-    fn what_the_evm_does_not_know_is_named() {
-        let mainnet = ChainSpec::mainnet();
-        let at = Activation::Block(0);
-        let schedule = vec![(Fork::Byzantium, at), (Fork::Constantinople, at)];
-        let spec = ChainSpec::new("test", 1, mainnet.genesis, Forks::new(schedule), Consensus::Ethash);
-        let header = Header { number: 1, difficulty: U256::from(1), ..Header::default() };
-        assert_eq!(Rules::at(&spec, &header), Err("Constantinople without Petersburg".to_owned()));
+    fn net_gas_for_storage_ends_with_petersburg() {
+        let rules = |forks: &[(Fork, u64)], number| {
+            let schedule = forks.iter().map(|(fork, at)| (*fork, Activation::Block(*at))).collect();
+            let genesis = ChainSpec::mainnet().genesis;
+            let spec = ChainSpec::new("test", 1, genesis, Forks::new(schedule), Consensus::Ethash);
+            let header = Header { number, difficulty: U256::from(1), ..Header::default() };
+            let rules = Rules::at(&spec, &header).unwrap();
+            (rules.spec, rules.net_storage_gas, rules.reward.unwrap() / ETHER)
+        };
+        let both = [(Fork::Byzantium, 0), (Fork::Constantinople, 5), (Fork::Petersburg, 7)];
+        assert_eq!(rules(&both, 4), (SpecId::BYZANTIUM, false, 3));
+        assert_eq!(rules(&both, 5), (SpecId::PETERSBURG, true, 2));
+        assert_eq!(rules(&both, 6), (SpecId::PETERSBURG, true, 2));
+        assert_eq!(rules(&both, 7), (SpecId::PETERSBURG, false, 2));
+        // geth takes the one that is not scheduled to come with the other.
+        assert_eq!(rules(&both[..2], 6), (SpecId::PETERSBURG, false, 2));
     }
 }

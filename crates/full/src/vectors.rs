@@ -78,7 +78,7 @@ fn forks(network: &str) -> Forks {
     Forks::new(schedule)
 }
 
-/// The chain of a case. None of the networks has Constantinople before Petersburg, whose EIP-1283 the EVM does not know.
+/// The chain of a case. None of the networks has Constantinople before Petersburg.
 fn open(case: &Value) -> FullChain {
     let genesis = RawBlock::decode(&bytes(&case["genesisRLP"])).unwrap().decode_header().unwrap();
     let forks = forks(case["network"].as_str().unwrap());

@@ -44,7 +44,7 @@ func byBlock() *params.ChainConfig {
 	return &params.ChainConfig{
 		ChainID: big.NewInt(chainID), Ethash: new(params.EthashConfig), DepositContractAddress: depositsAddress,
 		HomesteadBlock: at(1), DAOForkBlock: at(2), DAOForkSupport: true, EIP150Block: at(3), EIP155Block: at(4), EIP158Block: at(4),
-		ByzantiumBlock: at(5), ConstantinopleBlock: at(6), PetersburgBlock: at(6), IstanbulBlock: at(8), MuirGlacierBlock: at(9),
+		ByzantiumBlock: at(5), ConstantinopleBlock: at(6), PetersburgBlock: at(7), IstanbulBlock: at(8), MuirGlacierBlock: at(9),
 		BerlinBlock: at(10), LondonBlock: at(11), ArrowGlacierBlock: at(12), GrayGlacierBlock: at(13), MergeNetsplitBlock: at(14),
 		TerminalTotalDifficulty: new(big.Int).Lsh(big.NewInt(1), 128), // until it is known
 		BlobScheduleConfig: &params.BlobScheduleConfig{
