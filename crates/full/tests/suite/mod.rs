@@ -2,6 +2,7 @@ mod bad_blocks;
 mod clique;
 mod common;
 mod generate;
+mod limits;
 mod mainnet;
 mod nodes;
 mod osaka;

@@ -32,12 +32,12 @@ fn spec() -> (ChainSpec, Genesis) {
     ChainSpec::from_genesis(json.to_string().as_bytes()).unwrap()
 }
 
-fn chain(spec: &ChainSpec, genesis: &Genesis) -> FullChain {
+pub(super) fn chain(spec: &ChainSpec, genesis: &Genesis) -> FullChain {
     open(spec, genesis, Arc::new(MemoryStore::new()), Arc::new(AnySeal))
 }
 
 /// The next block's header, complete but for its seal.
-fn draft(chain: &FullChain) -> Header {
+pub(super) fn draft(chain: &FullChain) -> Header {
     let sealer = CliqueSealer::new(key(1), 2);
     let now = chain.headers().head().header.timestamp;
     let Turn::Seal { draft, .. } = sealer.turn(&chain.headers(), now, 0) else { panic!("not our turn") };
@@ -45,7 +45,7 @@ fn draft(chain: &FullChain) -> Header {
 }
 
 /// Sealed, without transactions and withdrawals.
-fn block(header: Header) -> RawBlock {
+pub(super) fn block(header: Header) -> RawBlock {
     let sealed = clique::seal(header, &key(1)).unwrap();
     RawBlock { header: header::encode(&sealed), withdrawals: Some(Vec::new()), ..RawBlock::default() }
 }
