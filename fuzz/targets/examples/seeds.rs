@@ -138,6 +138,19 @@ fn main() {
     write("enode", "v6-discport", format!("enode://{id}@[::1]:30303?discport=30301").as_bytes());
     let genesis = r#"{"config":{"chainId":7,"homesteadBlock":0,"eip150Block":0,"eip155Block":0,"eip158Block":0,"byzantiumBlock":0,"constantinopleBlock":0,"petersburgBlock":0,"istanbulBlock":0,"berlinBlock":0,"londonBlock":0,"clique":{"period":1,"epoch":100}},"difficulty":"1","gasLimit":"30000000","extradata":"0x00000000000000000000000000000000000000000000000000000000000000007777777777777777777777777777777777777777000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000","baseFeePerGas":"0x3b9aca00","alloc":{"0x00000000000000000000000000000000000000aa":{"balance":"0x10","nonce":"0x1","code":"0x60","storage":{"0x0000000000000000000000000000000000000000000000000000000000000001":"0x0000000000000000000000000000000000000000000000000000000000000002"}}}}"#;
     write("genesis", "clique.json", genesis.as_bytes());
+
+    let call = r#"{"jsonrpc":"2.0","id":1,"method":"eth_getBalance","params":["0x00000000000000000000000000000000000000aa","latest"]}"#;
+    let values = r#"[-1.5e+3,0,true,false,null,{"\"\\\u00e9":[{}]}] "x"12 {}null"#;
+    for (name, part, most, stream) in [
+        ("call", 255, 255, call.to_owned()),
+        ("two-calls", 6, 255, call.repeat(2)),
+        ("batch", 0, 255, format!("[{call},{call}]\n")),
+        ("values", 2, 255, values.to_owned()),
+        ("long", 3, 1, format!("{{}} {call}")),
+        ("deep", 255, 255, "[".repeat(200) + &"]".repeat(200)),
+    ] {
+        write("ipc_stream", name, &[&[part, most], stream.as_bytes()].concat());
+    }
 }
 
 /// An e2store entry.

@@ -22,6 +22,7 @@ use rushlight_p2p::{
     secp256k1::SecretKey,
     wire::{self, Hello},
 };
+use rushlight_rpc::framing::{FrameError, Framer};
 use sha3::{Digest, Keccak256};
 
 /// A target's name and its function.
@@ -38,6 +39,7 @@ pub const TARGETS: &[Target] = &[
     ("chain_file", chain_file),
     ("enode", enode),
     ("genesis", genesis),
+    ("ipc_stream", ipc_stream),
 ];
 
 /// The largest message that is taken from a peer: devp2p's 10 MiB.
@@ -160,6 +162,47 @@ pub fn enode(data: &[u8]) {
 /// geth's genesis.json.
 pub fn genesis(data: &[u8]) {
     let _ = ChainSpec::from_genesis(data);
+}
+
+/// What a client writes to the IPC socket; the first byte says in parts of how many bytes it comes, the second how long a
+/// message may be. It is cut in the same places however it comes, into what stands there and can be read on its own.
+pub fn ipc_stream(data: &[u8]) {
+    let [part, most, stream @ ..] = data else { return };
+    let (part, most) = (usize::from(*part) + 1, usize::from(*most) * 16);
+    let (values, failed) = cut(stream, part, most);
+    assert_eq!(cut(stream, stream.len().max(1), most), (values.clone(), failed), "cut by how it comes");
+    let mut rest = stream;
+    for value in &values {
+        assert!(value.len() <= most);
+        rest = rest.trim_ascii_start();
+        rest = rest.strip_prefix(&value[..]).expect("what stands in the stream");
+        // A number ends where something else begins.
+        let alone = [&value[..], b" "].concat();
+        assert_eq!(cut(&alone, 1, most), (vec![value.clone()], None));
+        // What serde does not read of it: other text than UTF-8, numbers and nesting past its bounds.
+        if let Err(error) = serde_json::from_slice::<serde_json::Value>(value) {
+            let text = String::from_utf8_lossy(value);
+            let known = ["recursion limit", "number out of range", "surrogate", "hex escape", "unicode code point"];
+            assert!(known.iter().any(|known| error.to_string().contains(known)), "{error}: {text}");
+        }
+    }
+}
+
+/// The values of a stream, and why it ended before its end.
+fn cut(stream: &[u8], part: usize, most: usize) -> (Vec<Vec<u8>>, Option<FrameError>) {
+    let mut framer = Framer::new(most);
+    let mut values = Vec::new();
+    for part in stream.chunks(part) {
+        framer.feed(part);
+        loop {
+            match framer.next_value() {
+                Ok(Some(value)) => values.push(value),
+                Ok(None) => break,
+                Err(error) => return (values, Some(error)),
+            }
+        }
+    }
+    (values, None)
 }
 
 #[cfg(test)]
