@@ -51,8 +51,9 @@ pub use clock::{Clock, system_clock};
 pub use ethash::Ethash;
 pub use header::{DecodeError, SealedHeader};
 pub use header_chain::{
-    ANCHOR_SPACING,     ChainError, ChainEvent, Descent, DescentError, ExtendError, Extended, Head, HeaderChain, HeaderChainConfig, Known,
-    Prepared, ProofOfStake, ProvisionalProgress, Refusal, Reorg, Retain, SealPolicy, SettleError,
+    ANCHOR_SPACING, ChainError, ChainEvent, Descent, DescentError, ExtendError, Extended, Head, HeaderChain,
+    HeaderChainConfig, Known, Prepared, ProofOfStake, ProvisionalProgress, Refusal, Reorg, Retain, SealPolicy,
+    SettleError,
 };
 pub use rules::{
     HeaderError, INITIAL_BASE_FEE, MAX_EXTRA_DATA, MAX_FUTURE_SECONDS, MAX_GAS_LIMIT, MIN_GAS_LIMIT, Rule, Short,
