@@ -29,6 +29,7 @@ mod interop;
 mod liars;
 mod library;
 mod mistakes;
+mod old_headers;
 mod over_full;
 mod resume;
 mod sync;

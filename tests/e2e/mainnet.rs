@@ -131,9 +131,16 @@ pub(crate) struct Full {
 impl Full {
     /// Starts one; the import is done once for all of them, and each works on its own copy.
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same with more flags.
+    pub(crate) fn start_with(more: &[&str]) -> Self {
         let datadir = tempfile::tempdir().expect("a folder");
         copy(&imported(), datadir.path());
-        let mut process = Process::start(full_flags(datadir.path()));
+        let mut flags = full_flags(datadir.path());
+        flags.extend(more.iter().map(|flag| (*flag).to_owned()));
+        let mut process = Process::start(flags);
         let enode = enode(&mut process);
         Self { process, enode, _datadir: datadir }
     }

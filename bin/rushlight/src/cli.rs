@@ -58,8 +58,8 @@ pub(crate) struct LightArgs {
     /// seals. Needed where blocks carry no difficulty (proof of stake), where it stays the head. Kept in the data directory.
     #[arg(long, value_name = "HASH")]
     pub(crate) trusted_head: Option<B256>,
-    /// How many of the last headers are kept whole, or `all`; of those below only every 512th.
-    #[arg(long, value_name = "N|all", value_parser = retain, default_value = "all")]
+    /// How many of the last headers are kept whole, at least 256, or `all`; of those below only every 512th.
+    #[arg(long, value_name = "N|all", value_parser = retain, default_value = "2048")]
     pub(crate) retain_headers: Retain,
     #[command(flatten)]
     pub(crate) log: LogArgs,
@@ -348,7 +348,7 @@ mod tests {
         assert_eq!((light.node.port, light.node.maxpeers, light.rpc.http), (None, 50, false));
         assert_eq!((light.rpc.http_addr.as_str(), light.rpc.http_port), ("127.0.0.1", 8545));
         assert_eq!((light.rpc.http_api.as_str(), light.rpc.http_vhosts.as_str()), ("eth,net,web3", "localhost"));
-        assert_eq!(light.retain_headers, Retain::All);
+        assert_eq!(light.retain_headers, Retain::LIGHT);
         assert_eq!((light.verify_seals, light.log.verbosity), (VerifySeals::Sampled, 3));
     }
 
@@ -370,6 +370,8 @@ mod tests {
             "rushlight --verify-seals some",
             "rushlight --retain-headers few",
             "rushlight --retain-headers 255",
+            "rushlight --retain-headers 0",
+            "rushlight full --genesis g.json --retain-headers 2048",
             "rushlight --mainnet --genesis g.json",
             "rushlight --sepolia --mordor",
             "rushlight full --hoodi --genesis g.json",

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use rushlight_chain::{Ethash, Retain, SealPolicy, system_clock};
+use rushlight_chain::{Ethash, Retain, SealPolicy, store::Budget, system_clock};
 use rushlight_full::{CliqueSealer, FullNode, FullNodeConfig};
 use rushlight_light::{LightConfig, LightNode};
 use rushlight_p2p::{Enode, ServerConfig, secp256k1::SecretKey};
@@ -118,9 +118,9 @@ impl Network {
     async fn start_light(chain: settings::FullChainFile, folder: &Path, full: Enode) -> Result<LightNode, Fatal> {
         let config = LightConfig {
             spec: chain.spec,
-            store: settings::store(folder)?,
+            store: settings::store(folder, &Budget::light())?,
             policy: SealPolicy::Sampled,
-            retain: Retain::All,
+            retain: Retain::LIGHT,
             seals: Arc::new(Ethash::new()),
             clock: system_clock(),
             network_id: None,

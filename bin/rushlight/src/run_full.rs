@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use rushlight_chain::{SealCheck, system_clock};
+use rushlight_chain::{SealCheck, store::Budget, system_clock};
 use rushlight_full::{FullChain, FullConfig, FullNode, FullNodeConfig, ImportProgress};
 use rushlight_light::LightClient;
 use rushlight_p2p::{Enode, ServerHandle};
@@ -114,7 +114,7 @@ pub(crate) async fn open(
     folder: &Path,
     seals: Arc<dyn SealCheck>,
 ) -> Result<Arc<FullChain>, Fatal> {
-    let store = settings::store(folder)?;
+    let store = settings::store(folder, &Budget::default())?;
     let config = FullConfig { seals, clock: system_clock() };
     let opened = tokio::task::spawn_blocking(move || FullChain::open(chain.spec, chain.genesis, store, config)).await;
     match opened {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rushlight_chain::{SealPolicy, system_clock};
+use rushlight_chain::{SealPolicy, store::Budget, system_clock};
 use rushlight_light::{LightClient, LightConfig, LightNode};
 use rushlight_p2p::ServerHandle;
 use rushlight_rpc::{
@@ -36,7 +36,7 @@ pub(crate) fn run(args: &LightArgs, console: &Console) -> Result<(), Fatal> {
         let mut signals = Signals::listen().map_err(|error| Fatal::from_error(&error))?;
         let config = LightConfig {
             spec: chain.spec,
-            store: settings::store(&folder)?,
+            store: settings::store(&folder, &Budget::light())?,
             policy: policy(args.verify_seals),
             retain: args.retain_headers,
             seals: settings::seals(&args.chain),

@@ -207,8 +207,8 @@ pub(crate) fn load_key(path: &Path) -> Result<SecretKey, Fatal> {
 }
 
 /// The store in a node's folder.
-pub(crate) fn store(folder: &Path) -> Result<Arc<dyn Store>, Fatal> {
-    match RocksStore::open(folder.join(STORE_FOLDER), &Budget::default()) {
+pub(crate) fn store(folder: &Path, budget: &Budget) -> Result<Arc<dyn Store>, Fatal> {
+    match RocksStore::open(folder.join(STORE_FOLDER), budget) {
         Ok(store) => Ok(Arc::new(store)),
         Err(error) => Err(Fatal::from_error(&error)),
     }

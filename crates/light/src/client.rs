@@ -13,13 +13,14 @@ use tokio::sync::watch;
 use crate::{
     ClientError,
     block::Block,
-    old_headers::OldHeaders,
+    old_headers::{Old, OldHeaders},
     state::{self, Proof},
 };
 
 /// Answers about the chain and its states, each proved against a verified header.
 ///
-/// Headers come from the header chain at once where it retains them; older ones, bodies and states come through a [`Source`], which may have to ask peers.
+/// Headers come from the header chain at once where it retains them; older ones, bodies and states come through a
+/// [`Source`], which may have to ask peers.
 /// Dropping a returned future cancels its questions.
 pub struct LightClient {
     chain: Arc<HeaderChain>,
@@ -145,17 +146,16 @@ impl LightClient {
             return Ok(header);
         }
         let unknown = ClientError::UnknownNumber(number);
-        let Some((above, anchor)) = self.chain.anchor_above(number) else { return Err(unknown) };
+        let Some((_, anchor)) = self.chain.anchor_above(number) else { return Err(unknown) };
         if let Some(header) = self.old.at(number, &anchor) {
             return Ok(header);
         }
         // A reorganisation may just have taken the anchor away.
-        let (Some(header), Some(td)) = (self.chain.header(&anchor), self.chain.td(&anchor)) else {
-            return Err(unknown);
-        };
-        let headers = self.source.ancestors(&header, above.saturating_sub(number)).await?;
+        let held = || Some(Old { header: self.chain.header(&anchor)?, td: self.chain.td(&anchor)?, anchor });
+        let Some(from) = self.old.lowest_above(number, &anchor).or_else(held) else { return Err(unknown) };
+        let headers = self.source.ancestors(&from.header, from.header.number.saturating_sub(number)).await?;
         let wanted = headers.last().filter(|header| header.number == number).cloned();
-        self.old.keep(&header, td, headers);
+        self.old.keep(from, headers);
         wanted.ok_or(unknown)
     }
 

@@ -69,13 +69,13 @@ pub struct LightConfig {
 }
 
 impl LightConfig {
-    /// The defaults: all seals checked, the system's clock, network ids as they follow from the chain.
+    /// The defaults: all seals checked, the last 2,048 headers kept whole, the system's clock, network ids as they follow from the chain.
     pub fn new(spec: Arc<ChainSpec>, store: Arc<dyn Store>, server: ServerConfig) -> Self {
         Self {
             spec,
             store,
             policy: SealPolicy::All,
-            retain: Retain::All,
+            retain: Retain::LIGHT,
             seals: Arc::new(Ethash::new()),
             clock: system_clock(),
             network_id: None,

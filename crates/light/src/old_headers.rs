@@ -32,14 +32,14 @@ impl Default for OldHeaders {
 }
 
 impl OldHeaders {
-    /// Keeps the ancestors of `anchor`, parent first, each linked to the one before.
-    pub(crate) fn keep(&self, anchor: &SealedHeader, td: U256, headers: Vec<SealedHeader>) {
+    /// Keeps the ancestors of `from`, parent first, each linked to the one before.
+    pub(crate) fn keep(&self, from: Old, headers: Vec<SealedHeader>) {
         let mut cache = self.lock();
-        let mut difference = anchor.difficulty;
+        let Old { header: mut child, mut td, anchor } = from;
         for header in headers {
-            let td = td.saturating_sub(difference);
-            difference = difference.saturating_add(header.difficulty);
-            cache.put(header.hash(), Old { header, td, anchor: anchor.hash() });
+            td = td.saturating_sub(child.difficulty);
+            cache.put(header.hash(), Old { header: header.clone(), td, anchor });
+            child = header;
         }
     }
 
@@ -53,6 +53,13 @@ impl OldHeaders {
         let found = cache.iter().find(|(_, old)| old.header.number == number && old.anchor == *anchor);
         let hash = found.map(|(hash, _)| *hash)?;
         cache.get(&hash).map(|old| old.header.clone())
+    }
+
+    /// The lowest ancestor of `anchor` above that number: what is fetched from there on links as well as from the anchor.
+    pub(crate) fn lowest_above(&self, number: u64, anchor: &B256) -> Option<Old> {
+        let cache = self.lock();
+        let above = cache.iter().map(|(_, old)| old).filter(|old| old.header.number > number && old.anchor == *anchor);
+        above.min_by_key(|old| old.header.number).cloned()
     }
 
     fn lock(&self) -> MutexGuard<'_, LruCache<B256, Old>> {

@@ -19,7 +19,7 @@ use alloy_rlp::{RlpDecodable, RlpEncodable};
 use super::change::Change;
 use super::state::{Run, State};
 use super::view::{self, Entry, View, header_record};
-use super::{ChainError, Head, HeaderChain, snapshots};
+use super::{ChainError, Head, HeaderChain, prune, snapshots};
 use crate::clique::Snapshot;
 use crate::header::{self, SealedHeader};
 use crate::spec::Consensus;
@@ -157,7 +157,11 @@ impl HeaderChain {
     /// wants. Without any, and with every header held, sums some of the total difficulties. A header that its hash
     /// proves and that cannot be, or another genesis, gives [`Descent::Failed`].
     pub fn descend(&self, headers: &[Bytes]) -> Result<Descent, DescentError> {
-        descend(self, headers)
+        let descent = descend(self, headers)?;
+        if let Descent::Linked { .. } = descent {
+            prune::tidy(self);
+        }
+        Ok(descent)
     }
 
     /// The best header whose total difficulty is known, for others: genesis while a trusted head is not linked.

@@ -139,6 +139,8 @@ pub struct HeaderChain {
     snapshots: Mutex<LruCache<B256, Arc<Snapshot>>>,
     events: broadcast::Sender<ChainEvent>,
     seals_checked: AtomicU64,
+    /// Headers deleted since the store was last tidied.
+    thinned: AtomicU64,
 }
 
 impl std::fmt::Debug for HeaderChain {
@@ -315,7 +317,9 @@ impl HeaderChain {
     /// heavier. A bad seal drops the stretch whole. Does nothing for an accepted header. Progress is kept: what was
     /// checked before an interruption is not checked again.
     pub fn settle(&self, tip: &B256) -> Result<Extended, SettleError> {
-        settle::settle(self, tip)
+        let settled = settle::settle(self, tip)?;
+        prune::tidy(self);
+        Ok(settled)
     }
 
     /// The signers in force after an accepted header of a clique chain, in ascending order; `None` elsewhere.

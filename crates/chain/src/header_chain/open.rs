@@ -7,7 +7,7 @@ use alloy_primitives::B256;
 use tokio::sync::broadcast;
 
 use super::bounds::sweep;
-use super::prune::prune;
+use super::prune::{prune, tidy};
 use super::snapshots::SNAPSHOT_CACHE;
 use super::state::{Run, State};
 use super::view::{self, Entry, View, header_record, number_key};
@@ -44,10 +44,12 @@ pub(super) fn open(
         snapshots: cache(SNAPSHOT_CACHE),
         events: broadcast::Sender::new(EVENT_QUEUE),
         seals_checked: AtomicU64::new(0),
+        thinned: AtomicU64::new(0),
     };
     drop_unusable_branches(&chain)?;
     prune(&chain)?;
     sweep(&chain)?;
+    tidy(&chain);
     if chain.policy() == SealPolicy::All && chain.state().sampled_to > 0 {
         tracing::warn!(
             below = chain.state().sampled_to,

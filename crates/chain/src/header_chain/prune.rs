@@ -2,18 +2,21 @@
 
 use std::collections::HashSet;
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 use alloy_primitives::B256;
 
 use super::state::{Pin, Run, State};
-use super::view::{Place, decode_hash, number_key};
+use super::view::{Place, decode_hash, decode_number, number_key};
 use super::{Descent, HeaderChain, Retain, snapshots};
 use crate::sampling::TAIL;
 use crate::spec::Consensus;
-use crate::store::{Batch, Column, StoreError};
+use crate::store::{Batch, Column, Direction, StoreError};
 
 /// Spacings that one batch goes through: about 4,000 headers where they are 512.
 const STEP: u64 = 8;
+/// Deleted headers after which the store is tidied at the next occasion: they take more room by then than what is kept.
+const TIDY: u64 = 1 << 13;
 
 /// Deletes what is not to be retained, in batches of bounded size. Each records how far it has come, so that a restart
 /// goes on where this was interrupted. The caller holds the writer's lock, or has the chain to itself.
@@ -31,6 +34,18 @@ pub(super) fn prune(chain: &HeaderChain) -> Result<(), StoreError> {
         let next = next(&chain.state(), keep, chain.limits.spacing);
         let Some((place, position, to)) = next else { return Ok(()) };
         step(chain, place, position, to)?;
+    }
+}
+
+/// Gives the disk back what many deletions have freed: after a long sync, and after the first start with fewer headers.
+pub(super) fn tidy(chain: &HeaderChain) {
+    if chain.thinned.load(Ordering::Relaxed) < TIDY {
+        return;
+    }
+    chain.thinned.store(0, Ordering::Relaxed);
+    if let Err(error) = chain.store.tidy(&[Column::Headers, Column::Numbers, Column::Snapshots]) {
+        // The room comes back later, by itself.
+        tracing::warn!(%error, "the store could not be tidied");
     }
 }
 
@@ -72,9 +87,14 @@ fn step(chain: &HeaderChain, place: Place, position: usize, to: u64) -> Result<(
     let parents: HashSet<B256> = state.branches.iter().map(|branch| branch.parent).collect();
     let clique = matches!(chain.spec.consensus, Consensus::Clique { .. });
     let mut batch = Batch::new();
-    for number in (from..to).filter(|number| !number.is_multiple_of(chain.limits.spacing)) {
-        let key = number_key(id, number);
-        let Some(hash) = chain.store.get(Column::Numbers, &key)? else { continue };
+    let most = usize::try_from(to - from).unwrap_or(usize::MAX);
+    let end = number_key(id, to);
+    let held = chain.store.scan(Column::Numbers, &number_key(id, from), Direction::Forward, most)?;
+    for (key, hash) in held.into_iter().take_while(|(key, _)| key[..] < end[..]) {
+        let number = decode_number(&key)?;
+        if number.is_multiple_of(chain.limits.spacing) {
+            continue;
+        }
         let hash = decode_hash(&hash)?;
         if parents.contains(&hash) {
             state.pins.push(Pin { id, number, hash });
@@ -87,6 +107,7 @@ fn step(chain: &HeaderChain, place: Place, position: usize, to: u64) -> Result<(
             batch.delete(Column::Numbers, key);
         }
     }
+    chain.thinned.fetch_add(to - from, Ordering::Relaxed);
     let mut current = chain.state.write().unwrap_or_else(PoisonError::into_inner);
     state.store(Some(&current), &mut batch);
     chain.store.write(batch)?;

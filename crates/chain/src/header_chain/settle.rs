@@ -69,7 +69,7 @@ fn next_step(chain: &HeaderChain, tip: &B256, seals_checked: u64) -> Result<Step
         let snapshot = if clique { Some(snapshots::stored(chain, tip)?) } else { None };
         let tail = tail(snapshot.as_deref());
         let unsealed = match clique {
-            true => Some(change.view().first_unsealed_on(&pieces, number, tail)?),
+            true => change.view().first_unsealed_on(&pieces, number, tail)?,
             false => change.view().unsealed(&pieces, number, &chain.secret, CHUNK)?,
         };
         // So far below the stretch's end that its seals are no longer held: it settles by its end, or not at all.

@@ -203,27 +203,36 @@ impl<'a> View<'a> {
     }
 
     /// Clique: all of the last `tail` numbers from the first on whose seal is not checked by every rule, each with its
-    /// hash; nothing where all are.
+    /// hash and the child of the one before; nothing where all are. Accepted headers that are not retained are passed
+    /// over, with what is below them; `None` where one of a provisional stretch is not.
     pub(super) fn first_unsealed_on(
         &self,
         pieces: &[Piece],
         tip: u64,
         tail: u64,
-    ) -> Result<Vec<(u64, B256)>, StoreError> {
+    ) -> Result<Option<Vec<(u64, B256)>>, StoreError> {
         let from = tip.saturating_sub(tail - 1).max(1);
         let mut found = Vec::new();
         for piece in pieces.iter().rev().filter(|piece| piece.run.last >= from) {
-            let sealed = match piece.place {
-                Place::Trunk => &self.state.sealed,
-                Place::Branch(branch) => &self.state.branches[branch].sealed,
+            let (sealed, accepted) = match piece.place {
+                Place::Trunk => (&self.state.sealed, true),
+                Place::Branch(branch) => (&self.state.branches[branch].sealed, self.state.branches[branch].accepted),
             };
-            for number in piece.run.first.max(from)..=piece.run.last {
+            let mut first = piece.run.first.max(from);
+            if first < piece.run.pruned {
+                if !accepted {
+                    return Ok(None);
+                }
+                found.clear();
+                first = piece.run.pruned;
+            }
+            for number in first..=piece.run.last {
                 if !found.is_empty() || !sealed.contains(number) {
                     found.push((number, self.number_in(&piece.run, number)?));
                 }
             }
         }
-        Ok(found)
+        Ok(Some(found))
     }
 
     /// Whether the seal of the header at `number` in `place` is checked.
@@ -274,6 +283,12 @@ pub(super) fn number_key(id: u64, number: u64) -> [u8; 16] {
     key[..8].copy_from_slice(&id.to_be_bytes());
     key[8..].copy_from_slice(&number.to_be_bytes());
     key
+}
+
+/// The number in the key of an index entry.
+pub(super) fn decode_number(key: &[u8]) -> Result<u64, StoreError> {
+    let number = key.get(8..).and_then(|number| number.try_into().ok()).map(u64::from_be_bytes);
+    number.ok_or_else(|| StoreError::Damaged { what: format!("a key of {} bytes in the index", key.len()) })
 }
 
 pub(super) fn decode_hash(value: &[u8]) -> Result<B256, StoreError> {

@@ -127,6 +127,12 @@ pub trait Store: Send + Sync + 'static {
     /// Brings everything written so far to disk.
     fn sync(&self) -> Result<(), StoreError>;
 
+    /// Gives back the room of what has been deleted from these columns, where the store keeps it for a while. Others read
+    /// and write meanwhile.
+    fn tidy(&self, _columns: &[Column]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Bytes that the store takes: on disk, or for [`MemoryStore`] the bytes of keys and values.
     fn size_bytes(&self) -> Result<u64, StoreError>;
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use alloy_primitives::Bytes;
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode,
-    IteratorMode, LogLevel, Options, WriteBatch, WriteOptions,
+    FlushOptions, IteratorMode, LogLevel, Options, WriteBatch, WriteOptions,
 };
 
 use super::{Batch, Column, Direction, Op, SCHEMA_KEY, Store, StoreError, check_schema};
@@ -24,6 +24,13 @@ pub struct Budget {
     pub open_files: i32,
     /// Threads that move writes to table files and merge them. Default 2.
     pub background_jobs: i32,
+}
+
+impl Budget {
+    /// That of a light node, whose chain takes a few megabytes: the log, which would be most of its folder, is kept short.
+    pub fn light() -> Budget {
+        Budget { log: 4 << 20, ..Budget::default() }
+    }
 }
 
 impl Default for Budget {
@@ -148,6 +155,17 @@ impl Store for RocksStore {
 
     fn sync(&self) -> Result<(), StoreError> {
         self.db.flush_wal(true).map_err(|error| io("syncing", &error))
+    }
+
+    fn tidy(&self, columns: &[Column]) -> Result<(), StoreError> {
+        // The log is kept for as long as any column has writes in it that are in no table file.
+        let all: Vec<&ColumnFamily> =
+            Column::ALL.iter().map(|column| self.handle(*column)).collect::<Result<_, _>>()?;
+        self.db.flush_cfs_opt(&all, &FlushOptions::default()).map_err(|error| io("moving writes to tables", &error))?;
+        for column in columns {
+            self.db.compact_range_cf(self.handle(*column)?, None::<&[u8]>, None::<&[u8]>);
+        }
+        Ok(())
     }
 
     fn size_bytes(&self) -> Result<u64, StoreError> {

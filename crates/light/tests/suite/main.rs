@@ -7,3 +7,4 @@ mod client;
 mod common;
 mod mainnet;
 mod node;
+mod old;

@@ -4,12 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alloy_primitives::U256;
-use rushlight_chain::{Activation, ChainSpec, Fork, Forks, RawBlock, Retain, SealPolicy, header};
+use rushlight_chain::testing::ToySeal;
+use rushlight_chain::{
+    Activation, ChainSpec, Fork, Forks, HeaderChain, HeaderChainConfig, RawBlock, Retain, SealPolicy, header,
+};
 use rushlight_p2p::memory::LinkConfig;
 use tokio::time::{Instant, sleep};
 
 use super::chains::{Lie, SPEC, Served, TRUNK, branch, trunk};
-use super::net::{Node, Serving, Setup, id, ip, network};
+use super::net::{Node, Serving, Setup, UNIX, id, ip, network};
 
 #[tokio::test(start_paused = true)]
 async fn thirty_thousand_headers_from_three_at_once() {
@@ -188,6 +191,39 @@ async fn proof_of_stake_is_the_end_and_nobodys_fault() {
         assert_eq!(chain.given(), given, "it does not ask again and again");
         assert_eq!((node.peers.len(), node.peers.score(&id(1))), (1, 0.0));
         assert_eq!(node.sync.status().syncing, None);
+    }
+}
+
+/// Light nodes serve what they retain: less than a first sync takes, and all that one which was away for a while lacks.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_keeps_only_anchors_is_one_that_does_not_have_it() {
+    let network = network(22);
+    let full = Serving::start(&network, 1, Served::new(trunk(3_000), Lie::None)).await;
+    let retain = Retain::Last(512);
+    let thinned = Node::start(&network, Setup { number: 101, retain, ..Setup::default() }, &[&full]).await;
+    thinned.reaches(&TRUNK[2_999]).await;
+    thinned.until("end of the sync", || thinned.sync.synced()).await;
+    assert_eq!(thinned.chain.canonical_hash(2_000), None);
+
+    let new = Node::start(&network, Setup { number: 102, retain, ..Setup::default() }, &[]).await;
+    assert!(new.server.add_peer(thinned.server.enode()).await);
+    sleep(Duration::from_secs(600)).await;
+    assert_eq!(new.chain.head().header.number, 0);
+    assert_eq!((new.peers.len(), new.sync.status().syncing), (1, None));
+    new.add(&full).await;
+    new.reaches(&TRUNK[2_999]).await;
+
+    let away = Setup { number: 103, retain, ..Setup::default() };
+    let config = HeaderChainConfig::new(SealPolicy::All, Arc::new(ToySeal::default()), Arc::new(|| UNIX));
+    let chain = HeaderChain::open(away.spec.clone(), away.store.clone(), config).unwrap();
+    chain.extend(&TRUNK[..2_700].iter().map(|one| header::encode(one)).collect::<Vec<_>>()).unwrap();
+    drop(chain);
+    let away = Node::start(&network, away, &[]).await;
+    assert!(away.server.add_peer(thinned.server.enode()).await);
+    away.reaches(&TRUNK[2_999]).await;
+    for node in [&thinned, &new, &away] {
+        assert!([1, 101, 102, 103].iter().all(|number| node.peers.score(&id(*number)) == 0.0));
+        node.sync.shutdown().await;
     }
 }
 

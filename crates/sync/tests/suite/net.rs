@@ -27,7 +27,7 @@ use tokio::time::{sleep, timeout};
 use super::chains::{SPEC, Served};
 
 /// Two years after genesis: every chain of these tests lies before it.
-const UNIX: u64 = 1_563_000_000;
+pub(crate) const UNIX: u64 = 1_563_000_000;
 
 pub(crate) fn ip(number: u8) -> IpAddr {
     IpAddr::from([10, 0, 0, number])

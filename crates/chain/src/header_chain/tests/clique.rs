@@ -35,8 +35,17 @@ fn open(spec: &Arc<ChainSpec>, store: &Arc<dyn Store>) -> HeaderChain {
 }
 
 pub(super) fn open_with(spec: &Arc<ChainSpec>, store: &Arc<dyn Store>, policy: SealPolicy) -> HeaderChain {
+    open_retaining(spec, store, policy, Retain::All)
+}
+
+pub(super) fn open_retaining(
+    spec: &Arc<ChainSpec>,
+    store: &Arc<dyn Store>,
+    policy: SealPolicy,
+    retain: Retain,
+) -> HeaderChain {
     let clock: Clock = Arc::new(|| u64::from(u32::MAX));
-    let config = HeaderChainConfig::new(policy, Arc::new(ToySeal::default()), clock);
+    let config = HeaderChainConfig { retain, ..HeaderChainConfig::new(policy, Arc::new(ToySeal::default()), clock) };
     HeaderChain::open(spec.clone(), store.clone(), config).unwrap()
 }
 

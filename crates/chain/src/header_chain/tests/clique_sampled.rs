@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::clique::{EPOCH, in_turn, key, open_with, spec};
+use super::clique::{EPOCH, in_turn, key, open_retaining, open_with, sign, spec};
 use super::crash::Recording;
 use super::*;
 use crate::clique::{self, CliqueError, Snapshot, VOTE_ADD};
@@ -128,6 +128,72 @@ fn the_last_are_checked_and_one_of_each_window() {
     let settled = chain.settle(more[4].hash_ref()).unwrap();
     assert_eq!((settled.head_changed, settled.added, settled.seals_checked), (true, 5, 5));
     audit(&chain);
+}
+
+const KEEP: Retain = Retain::Last(300);
+
+/// A chain of which only anchors are held grows, is opened again, and gives way to a heavier one that leaves it between
+/// two of them.
+#[test]
+fn anchors_keep_the_signers() {
+    let spec = spec(&TAGS);
+    let mut snapshot = Snapshot::genesis(&spec.genesis, EPOCH).unwrap();
+    let shared = in_turn(&spec, &mut snapshot, &spec.genesis, 1500, &TAGS);
+    let vote = |snapshot: &mut Snapshot, parent: &SealedHeader| {
+        let next = parent.number + 1;
+        let tag = TAGS.into_iter().find(|tag| snapshot.may_sign_from(&address(*tag)) <= next).unwrap();
+        sign(&spec, snapshot, parent, tag, Some((address(4), true)))
+    };
+    // On our side two signers let a fourth in, which costs some turns.
+    let (mut ours, mut here) = (shared.clone(), snapshot.clone());
+    for _ in 0..2 {
+        ours.push(vote(&mut here, &ours[ours.len() - 1]));
+    }
+    assert_eq!(here.signers().len(), 4);
+    let rest = in_turn(&spec, &mut here, &ours[ours.len() - 1], 4000 - ours.len(), &[1, 2, 3, 4]);
+    ours.extend(rest);
+    let theirs = in_turn(&spec, &mut snapshot, &shared[1499], 3300, &TAGS);
+    for policy in [SealPolicy::All, SealPolicy::Sampled] {
+        let store = memory();
+        let chain = open_retaining(&spec, &store, policy, KEEP);
+        for batch in ours.chunks(192) {
+            chain.extend(&raw(batch)).unwrap();
+        }
+        chain.settle(ours[3999].hash_ref()).unwrap();
+        audit(&chain);
+        assert_eq!((chain.canonical_hash(2048), chain.canonical_hash(2049)), (Some(ours[2047].hash()), None));
+        drop(chain);
+        let chain = open_retaining(&spec, &store, policy, KEEP);
+        assert_eq!(chain.snapshot_at(ours[3999].hash_ref()).unwrap().signers(), here.signers());
+        assert_eq!(chain.snapshot_at(ours[1535].hash_ref()).unwrap().signers(), here.signers());
+        let mut grown = here.clone();
+        let next = in_turn(&spec, &mut grown, &ours[3999], 700, &[1, 2, 3, 4]);
+        for batch in next.chunks(100) {
+            chain.extend(&raw(batch)).unwrap();
+        }
+        chain.settle(next[699].hash_ref()).unwrap();
+        assert_eq!(chain.head().header, next[699]);
+
+        // What both share is not held any more; it comes with the fork, from the anchor on.
+        let heavier: Vec<_> = shared[1024..].iter().chain(&theirs).cloned().collect();
+        let tip = &theirs[3299];
+        for (part, batch) in heavier.chunks(192).enumerate() {
+            chain.extend(&raw(batch)).unwrap();
+            if part == 2 {
+                // A short piece of it settles by what is held of the chain below.
+                chain.settle(batch[0].hash_ref()).unwrap();
+                audit(&chain);
+            }
+        }
+        chain.settle(tip.hash_ref()).unwrap();
+        audit(&chain);
+        assert_eq!(chain.head().header, *tip);
+        assert_eq!(chain.canonical_hash(2048), Some(theirs[547].hash()));
+        assert_eq!(chain.known(next[699].hash_ref()), Known::Unknown);
+        assert_eq!(chain.snapshot_at(tip.hash_ref()).unwrap().signers().len(), 3);
+        drop(chain);
+        audit(&open_retaining(&spec, &store, policy, KEEP));
+    }
 }
 
 /// The next header by a signer who may not sign yet.

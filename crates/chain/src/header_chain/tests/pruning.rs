@@ -153,3 +153,34 @@ fn a_long_provisional_stretch_is_thinned_before_it_settles() {
     assert_eq!(rig.chain.canonical_hash(1001), None);
     assert_eq!(rig.chain.canonical_hash(5980), Some(headers[5979].hash()));
 }
+
+/// What a long sync leaves on the disk: anchors, the last headers, and little else.
+#[cfg(feature = "rocksdb")]
+#[test]
+fn the_folder_stays_small() {
+    use crate::store::{Budget, RocksStore};
+
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(RocksStore::open(folder.path(), &Budget::light()).unwrap());
+    let rig = Rig::retaining(Retain::LIGHT, SealPolicy::Sampled, Limits::default(), store.clone());
+    let miner = miner(1);
+    let mut parent = genesis();
+    let mut largest = 0;
+    for _ in 0..200 {
+        let headers = miner.headers(&parent, 200);
+        rig.chain.extend(&raw(&headers)).unwrap();
+        parent = headers[199].clone();
+        largest = largest.max(store.size_bytes().unwrap());
+    }
+    // 40,000 headers are 20 MB.
+    assert!(largest < 12 << 20, "{largest}");
+    rig.chain.settle(parent.hash_ref()).unwrap();
+    assert_eq!(rig.chain.head().header, parent);
+    let settled = store.size_bytes().unwrap();
+    assert!(settled < 4 << 20, "{settled}");
+    drop(rig);
+    drop(store);
+    let store = RocksStore::open(folder.path(), &Budget::light()).unwrap();
+    let opened = store.size_bytes().unwrap();
+    assert!(opened < 2 << 20, "{opened}");
+}
