@@ -8,3 +8,4 @@ mod common;
 mod mainnet;
 mod node;
 mod old;
+mod trusted;
