@@ -6,7 +6,10 @@ use alloy_rlp::Header;
 use rushlight_chain::{ChainSpec, header, system_clock, verify_header};
 use serde_json::{Value, json};
 
-use super::tools::{geth, output};
+use super::{
+    proofs::{proof, verified},
+    tools::{geth, output},
+};
 use crate::{
     files::{Files, Held, Node, check_accounts},
     rpc::Rpc,
@@ -87,12 +90,35 @@ fn check_blocks(rpc: &Rpc, expected: &[Value]) {
         }
     }
     assert!(types.iter().all(|&count| count > 20), "transactions by type: {types:?}");
+    for want in expected {
+        for (index, hash) in want["uncles"].as_array().unwrap().iter().enumerate() {
+            let of = json!([want["header"]["number"], format!("{index:#x}")]);
+            assert_eq!(&rpc.call("eth_getUncleByBlockNumberAndIndex", of)["hash"], hash);
+        }
+    }
 }
 
 /// Balances, nonces, code and storage after every block.
 fn check_states(rpc: &Rpc, expected: &[Value]) {
     let slots: usize = (0..).zip(expected).map(|(number, block)| check_accounts(rpc, number, &held(block))).sum();
     assert!(slots > 10_000, "{slots}");
+}
+
+/// go-ethereum's verifier takes the proofs of every account at the last block of each fork.
+fn check_proofs(rpc: &Rpc, expected: &[Value]) {
+    let mut answers = Vec::new();
+    for block in expected.iter().skip(3).step_by(4) {
+        for (address, account) in block["accounts"].as_object().unwrap() {
+            let slots: Vec<&str> = account["storage"].as_object().unwrap().keys().map(String::as_str).collect();
+            answers.push(proof(rpc, &block["stateRoot"], address, &slots, block["number"].as_u64().unwrap()));
+        }
+    }
+    let [accounts, absent, slots, zero] = verified(&answers);
+    assert_eq!(accounts as usize, answers.len());
+    assert!(
+        absent > 22 && absent < accounts / 2 && zero > 0 && zero < slots,
+        "{absent} of {accounts}, {zero} of {slots}"
+    );
 }
 
 #[test]
@@ -108,6 +134,7 @@ fn a_chain_of_every_fork_is_imported_and_followed_from_its_trusted_head() {
     let light = files.trusting(&nodes.path().join("light"), &enode, head, HEAD);
     check_blocks(&light.rpc, &expected);
     check_states(&light.rpc, &expected);
+    check_proofs(&light.rpc, &expected);
 }
 
 #[test]
