@@ -41,9 +41,9 @@ pub(super) fn write(report: &Report, want: Want, head: &Head, peer: Option<PeerI
         Report::Stopped(stopped) => {
             error!(
                 head = head.header.number,
-                "cannot follow the chain past block {}: block {} needs what this version does not support: {}",
+                next = stopped.number,
+                "cannot follow the chain past block {}: {}",
                 head.header.number,
-                stopped.number,
                 stopped.reason
             );
         }
