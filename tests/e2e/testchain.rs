@@ -15,7 +15,8 @@ pub(crate) struct TestChain {
     pub(crate) light: Node,
     pub(crate) root: Value,
     pub(crate) accounts: Vec<Held>,
-    _folder: tempfile::TempDir,
+    files: Files,
+    folder: tempfile::TempDir,
 }
 
 fn file(name: &str) -> Option<Value> {
@@ -53,7 +54,7 @@ impl TestChain {
         let light = files.trusting(&folder.path().join("light"), &enode, HEAD_HASH, HEAD);
         let root = json!(format!("0x{}", state["root"].as_str().unwrap()));
         let accounts = state["accounts"].as_object().unwrap().iter().map(held).collect();
-        Some(Self { full, light, root, accounts, _folder: folder })
+        Some(Self { full, light, root, accounts, files, folder })
     }
 }
 
@@ -78,4 +79,12 @@ fn the_state_at_a_trusted_head_is_go_ethereums() {
     let by_light = hashes(&chain.light);
     assert!(by_light.iter().all(Value::is_string));
     assert_eq!(by_light, hashes(&chain.full));
+
+    // The head that is trusted and what was read at it are kept: neither is asked for again.
+    let TestChain { light, full, files, folder, accounts, .. } = chain;
+    light.process.stop("TERM");
+    full.process.stop("TERM");
+    let light = files.light(&folder.path().join("light"), "", &[]);
+    assert_eq!(light.rpc.number("eth_blockNumber", json!([])), HEAD);
+    check_accounts(&light.rpc, HEAD, &accounts);
 }
