@@ -15,6 +15,8 @@ use crate::store::{Batch, Column, Direction, StoreError};
 
 /// Spacings that one batch goes through: about 4,000 headers where they are 512.
 const STEP: u64 = 8;
+/// Batches after which the operator is told why it takes a while: an older folder, or the way down from a trusted head.
+const LONG: u64 = 16;
 /// Deleted headers after which the store is tidied at the next occasion: they take more room by then than what is kept.
 const TIDY: u64 = 1 << 13;
 
@@ -30,11 +32,15 @@ pub(super) fn prune(chain: &HeaderChain) -> Result<(), StoreError> {
     if !matches!(chain.descent(), None | Some(Descent::Linked { .. })) {
         return Ok(());
     }
-    loop {
+    for steps in 0_u64.. {
         let next = next(&chain.state(), keep, chain.limits.spacing);
-        let Some((place, position, to)) = next else { return Ok(()) };
+        let Some((place, position, to)) = next else { break };
+        if steps == LONG {
+            tracing::info!(keep, "deleting headers that are not to be kept");
+        }
         step(chain, place, position, to)?;
     }
+    Ok(())
 }
 
 /// Gives the disk back what many deletions have freed: after a long sync, and after the first start with fewer headers.
