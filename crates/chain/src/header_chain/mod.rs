@@ -81,8 +81,10 @@ use crate::store::{Store, StoreError};
 use state::State;
 use view::{Entry, Place, View};
 
-/// Headers kept decoded in memory: the working set of serving and of verification, about 3 MB.
+/// Headers kept decoded in memory: the working set of serving and of verification, about 4 MB.
 pub const HEADER_CACHE: usize = 4096;
+/// The same where only the last headers are retained, about 1 MB: verification alone needs the last few hundred.
+pub const HEADER_CACHE_THINNED: usize = 1024;
 /// Provisional branches kept at once: twice the four walks that sync keeps open, so that one walk's fork of
 /// another's stretch has room too. Of more, the shortest goes, with what is built on it: it has cost its sender the
 /// least.

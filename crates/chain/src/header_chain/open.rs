@@ -11,7 +11,10 @@ use super::prune::{prune, tidy};
 use super::snapshots::SNAPSHOT_CACHE;
 use super::state::{Run, State};
 use super::view::{self, Entry, View, header_record, number_key};
-use super::{ChainError, EVENT_QUEUE, HEADER_CACHE, Head, HeaderChain, HeaderChainConfig, Limits, SealPolicy, cache};
+use super::{
+    ChainError, EVENT_QUEUE, HEADER_CACHE, HEADER_CACHE_THINNED, Head, HeaderChain, HeaderChainConfig, Limits, Retain,
+    SealPolicy, cache,
+};
 use crate::header;
 use crate::sampling::Secret;
 use crate::spec::ChainSpec;
@@ -32,6 +35,7 @@ pub(super) fn open(
         None => begin(&spec, store.as_ref())?,
         Some(hash) => load(store.as_ref(), &hash)?,
     };
+    let headers = if config.retain == Retain::All { HEADER_CACHE } else { HEADER_CACHE_THINNED };
     let chain = HeaderChain {
         spec,
         store,
@@ -40,7 +44,7 @@ pub(super) fn open(
         limits,
         writer: Mutex::new(()),
         state: RwLock::new(state),
-        headers: cache(HEADER_CACHE),
+        headers: cache(headers),
         snapshots: cache(SNAPSHOT_CACHE),
         events: broadcast::Sender::new(EVENT_QUEUE),
         seals_checked: AtomicU64::new(0),

@@ -29,7 +29,7 @@ pub struct Budget {
 impl Budget {
     /// That of a light node, whose chain takes a few megabytes: the log, which would be most of its folder, is kept short.
     pub fn light() -> Budget {
-        Budget { log: 4 << 20, ..Budget::default() }
+        Budget { block_cache: 4 << 20, write_buffers: 4 << 20, log: 4 << 20, ..Budget::default() }
     }
 }
 
