@@ -29,7 +29,7 @@ fn another_schema_is_refused() {
     }
     let error = RocksStore::open(folder.path(), &Budget::default()).unwrap_err();
     assert_eq!(error, StoreError::Schema { expected: SCHEMA_VERSION, found: 9 });
-    assert_eq!(error.to_string(), "the data folder has another schema: expected version 1, found 9");
+    assert_eq!(error.to_string(), "the data folder has another schema: expected version 2, found 9");
 }
 
 #[test]
