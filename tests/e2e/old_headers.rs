@@ -64,7 +64,7 @@ fn old_blocks_are_the_full_peers() {
 
 fn unavailable(rpc: &Rpc) {
     for (method, block, named) in [
-        ("eth_getBlockByNumber", "0xbb9", "headers from block 3001 up to"),
+        ("eth_getBlockByNumber", "0xbb9", "headers from block 2944 up to"),
         ("eth_getBlockByHash", UNKNOWN, "header 0x0909"),
     ] {
         let answer = rpc.response(method, &json!([block, false]));

@@ -17,6 +17,9 @@ use crate::{
     state::{self, Proof},
 };
 
+/// Old headers are fetched down to a multiple of this: a third of a message more, for one block alone.
+const STRETCH: u64 = 64;
+
 /// Answers about the chain and its states, each proved against a verified header.
 ///
 /// Headers come from the header chain at once where it retains them; older ones, bodies and states come through a
@@ -153,8 +156,10 @@ impl LightClient {
         // A reorganisation may just have taken the anchor away.
         let held = || Some(Old { header: self.chain.header(&anchor)?, td: self.chain.td(&anchor)?, anchor });
         let Some(from) = self.old.lowest_above(number, &anchor).or_else(held) else { return Err(unknown) };
-        let headers = self.source.ancestors(&from.header, from.header.number.saturating_sub(number)).await?;
-        let wanted = headers.last().filter(|header| header.number == number).cloned();
+        // Down to a round number, so that who asks for neighbours at the same time asks for the same.
+        let down = (number - number % STRETCH).max(1);
+        let headers = self.source.ancestors(&from.header, from.header.number.saturating_sub(down)).await?;
+        let wanted = headers.iter().find(|header| header.number == number).cloned();
         self.old.keep(from, headers);
         wanted.ok_or(unknown)
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use alloy_primitives::{B256, Bytes, U256};
 use rushlight_chain::store::MemoryStore;
-use rushlight_chain::{Descent, RawBlock, SealPolicy, SealedHeader, header};
+use rushlight_chain::{Descent, RawBlock, Retain, SealPolicy, SealedHeader, header};
 use rushlight_p2p::memory::LinkConfig;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -67,6 +67,31 @@ async fn the_head_comes_first_and_the_rest_from_everyone() {
         assert!(length < 12_000 || given.iter().all(|given| *given > 1_000), "everyone has a share: {given:?}");
         assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
         (1..=3).for_each(|number| assert_eq!(node.peers.score(&id(number)), 0.0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_keeps_only_anchors_helps_as_far_as_that_goes() {
+    let network = network(9);
+    let head = &STAKED[4_999];
+    let full = Serving::start(&network, 1, Served::new(STAKED[..5_000].to_vec(), Lie::None)).await;
+    let retain = Retain::Last(512);
+    let thinned = Node::start(&network, Setup { number: 101, retain, ..trusting(head) }, &[&full]).await;
+    linked(&thinned).await;
+    assert_eq!(
+        (thinned.chain.canonical_hash(4_096), thinned.chain.canonical_hash(4_095)),
+        (Some(STAKED[4_095].hash()), None)
+    );
+    let node = Node::start(&network, Setup { number: 102, retain, ..trusting(head) }, &[]).await;
+    assert!(node.server.add_peer(thinned.server.enode()).await);
+    node.reaches(head).await;
+    sleep(Duration::from_secs(300)).await;
+    let Some(Descent::Wanted { number: Some(wanted), .. }) = node.chain.descent() else { panic!("not all is there") };
+    assert_eq!((wanted, node.peers.len()), (4_095, 1));
+    node.add(&full).await;
+    linked(&node).await;
+    for node in [&thinned, &node] {
+        assert!([1, 101, 102].iter().all(|number| node.peers.score(&id(*number)) == 0.0));
     }
 }
 
