@@ -1,10 +1,12 @@
 //! Headers below those that a light node retains: answers are the full peer's, fetched and proved.
 
-use std::{thread, time::Instant};
+use std::{path::Path, thread, time::Instant};
 
+use rushlight_full::{ChainPlan, GeneratedChain};
 use serde_json::{Value, json};
 
 use crate::{
+    files::Files,
     mainnet::{Full, HEAD, Mainnet, light_flags},
     process::{PATIENCE, Process},
     rpc::Rpc,
@@ -71,4 +73,51 @@ fn unavailable(rpc: &Rpc) {
         let message = answer["error"]["message"].as_str().unwrap_or_else(|| panic!("{method}: {answer}"));
         assert!(message.starts_with("no peer can prove") && message.contains(named), "{message}");
     }
+}
+
+/// A clique chain of so many blocks. With transactions it is another one from the first of them on.
+fn generated(folder: &Path, blocks: u64, tx_every: u64) -> Files {
+    let plan = ChainPlan { blocks, tx_every, signers: 3, epoch: 1_000, ..ChainPlan::default() };
+    GeneratedChain::new(plan).unwrap().write(folder).unwrap();
+    Files { genesis: folder.join("genesis.json"), blocks: folder.join("chain.rlp") }
+}
+
+#[test]
+fn a_heavier_chain_from_below_what_is_retained_replaces_ours() {
+    let folder = tempfile::tempdir().unwrap();
+    let below = |name: &str| folder.path().join(name);
+    // They part between the anchors 512 and 1,024.
+    let (ours, theirs) = (generated(&below("ours"), 4_000, 0), generated(&below("theirs"), 4_400, 700));
+    let (first, first_url) = ours.full(&below("first"));
+    let mut light = ours.light(&below("light"), &first_url, &["--retain-headers", "256"]);
+    light.rpc.reach(4_000, &light.process);
+    let same = |light: &Rpc, full: &Rpc, number: u64| {
+        let params = json!([format!("{number:#x}"), true]);
+        let expected = full.call("eth_getBlockByNumber", params.clone());
+        assert_eq!(light.call("eth_getBlockByNumber", params), expected, "{number}");
+        expected["hash"].clone()
+    };
+    let replaced = [600, 1_000, 3_000].map(|number| same(&light.rpc, &first.rpc, number));
+
+    let (second, second_url) = theirs.full(&below("second"));
+    assert_eq!(light.rpc.call("admin_addPeer", json!([second_url])), true);
+    let warning = light
+        .process
+        .log_line("a warning", |line| line.contains("forks off below the retained headers").then(|| line.to_owned()));
+    assert!(warning.contains("WARN") && warning.contains("fork=512") && warning.contains("depth=3488"), "{warning}");
+    light.rpc.reach(4_400, &light.process);
+    for number in [600, 699, 700, 1_000, 3_000, 4_100, 4_400] {
+        same(&light.rpc, &second.rpc, number);
+    }
+    // The first is on both chains; the others are known to a peer, and on no chain of ours.
+    for (hash, found) in replaced.iter().zip([true, false, false]) {
+        let block = light.rpc.call("eth_getBlockByHash", json!([hash, false]));
+        assert_eq!(!block.is_null(), found, "{hash}: {block}");
+    }
+    light.process.signal("KILL");
+    light.process.wait();
+    let light = ours.light(&below("light"), &second_url, &["--retain-headers", "256"]);
+    assert_eq!(light.rpc.number("eth_blockNumber", json!([])), 4_400);
+    same(&light.rpc, &second.rpc, 2_000);
+    light.process.stop("TERM");
 }
