@@ -20,6 +20,11 @@ pub trait ChainAccess: Send + Sync + 'static {
     /// A header's RLP.
     fn header(&self, hash: &B256) -> Option<Bytes>;
 
+    /// The RLP of each of these headers, at its place.
+    fn headers(&self, hashes: &[B256]) -> Vec<Option<Bytes>> {
+        hashes.iter().map(|hash| self.header(hash)).collect()
+    }
+
     /// A whole block by its header's hash.
     fn block(&self, hash: &B256) -> Option<RawBlock>;
 

@@ -1,8 +1,10 @@
 //! Header RLP, strictly.
 
 use alloy_consensus::Header;
-use alloy_primitives::{Bytes, Sealed, keccak256};
-use alloy_rlp::{Decodable, Encodable};
+use alloy_primitives::{B256, Bytes, Sealed};
+use alloy_rlp::{Decodable, Encodable, Header as RlpHeader};
+
+use crate::keccak256;
 
 /// A header together with its hash.
 pub type SealedHeader = Sealed<Header>;
@@ -48,12 +50,48 @@ pub enum DecodeError {
 
 /// Decodes a header from exactly `raw`. Its hash is the Keccak-256 of those bytes.
 pub fn decode(raw: &[u8]) -> Result<SealedHeader, DecodeError> {
+    decode_hashed(keccak256(raw), raw)
+}
+
+/// Decodes a header from exactly `raw`, whose Keccak-256 the caller knows to be `hash`.
+pub fn decode_hashed(hash: B256, raw: &[u8]) -> Result<SealedHeader, DecodeError> {
     let mut rest = raw;
     let header = Header::decode(&mut rest).map_err(|error| DecodeError::Rlp { what: "header", error })?;
     if !rest.is_empty() {
         return Err(DecodeError::TrailingBytes { what: "header", count: rest.len() });
     }
-    Ok(Sealed::new_unchecked(header, keccak256(raw)))
+    Ok(Sealed::new_unchecked(header, hash))
+}
+
+/// The few fields of a header that say where it belongs, read without the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outline {
+    /// Its parent's hash.
+    pub parent_hash: B256,
+    /// Its number.
+    pub number: u64,
+    /// The gas that its block used.
+    pub gas_used: u64,
+    /// Its time, in unix seconds.
+    pub timestamp: u64,
+}
+
+/// Reads a header's outline. That the rest of it decodes is not looked at: [`decode`] does that.
+pub fn outline(raw: &[u8]) -> Result<Outline, DecodeError> {
+    read_outline(raw).map_err(|error| DecodeError::Rlp { what: "header", error })
+}
+
+fn read_outline(raw: &[u8]) -> alloy_rlp::Result<Outline> {
+    let mut rest = raw;
+    let fields = &mut RlpHeader::decode_bytes(&mut rest, true)?;
+    let parent_hash = B256::decode(fields)?;
+    // Uncles, beneficiary, state, transactions, receipts, bloom, difficulty.
+    for _ in 0..7 {
+        RlpHeader::decode_bytes(fields, false)?;
+    }
+    let number = u64::decode(fields)?;
+    RlpHeader::decode_bytes(fields, false)?; // The gas limit.
+    Ok(Outline { parent_hash, number, gas_used: u64::decode(fields)?, timestamp: u64::decode(fields)? })
 }
 
 /// The canonical encoding of a header.
@@ -65,6 +103,6 @@ pub fn encode(header: &Header) -> Bytes {
 
 /// Puts a header together with its hash.
 pub fn seal(header: Header) -> SealedHeader {
-    let hash = keccak256(encode(&header));
+    let hash = keccak256(&encode(&header));
     Sealed::new_unchecked(header, hash)
 }

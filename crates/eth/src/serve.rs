@@ -32,11 +32,13 @@ pub(crate) fn answer(access: &dyn ChainAccess, asked: &Asked) -> Message28 {
         Asked::Headers(hashes) => Message28::BlockHeaders(BlockHeaders(collect(
             hashes,
             MAX_HEADERS,
-            |hash| access.header(hash),
+            HEADERS_AT_ONCE,
+            |hashes| access.headers(hashes),
             |raw| raw.len(),
         ))),
         Asked::Blocks(hashes) => {
-            Message28::Blocks(Blocks(collect(hashes, MAX_BLOCKS, |hash| access.block(hash), block_bytes)))
+            let read = |hashes: &[B256]| hashes.iter().map(|hash| access.block(hash)).collect();
+            Message28::Blocks(Blocks(collect(hashes, MAX_BLOCKS, 1, read, block_bytes)))
         }
         Asked::Lookup(hashes) => Message28::HashLookupResponse(HashLookupResponse(look_up(access, hashes))),
     }
@@ -55,20 +57,31 @@ pub(crate) fn block_bytes(block: &RawBlock) -> usize {
 /// not held.
 pub(crate) const MOST_ITEM_BYTES: usize = MAX_MESSAGE_BYTES - 64;
 
-/// Items that are not held are left out, and one that is asked for twice comes once.
-fn collect<T>(hashes: &[B256], most: usize, read: impl Fn(&B256) -> Option<T>, size: impl Fn(&T) -> usize) -> Vec<T> {
+/// Headers read from the store at once: look-ups share their work, and headers as large as messages may be fill no memory.
+const HEADERS_AT_ONCE: usize = 64;
+
+/// Items that are not held are left out, and one that is asked for twice comes once. So many are read `at_once`.
+fn collect<T>(
+    hashes: &[B256],
+    most: usize,
+    at_once: usize,
+    read: impl Fn(&[B256]) -> Vec<Option<T>>,
+    size: impl Fn(&T) -> usize,
+) -> Vec<T> {
     let mut items = Vec::new();
     let mut bytes = 0;
     let mut seen = HashSet::with_capacity(hashes.len());
-    for hash in hashes.iter().filter(|hash| seen.insert(**hash)) {
-        let Some(item) = read(hash).filter(|item| size(item) <= MOST_ITEM_BYTES) else { continue };
-        bytes += size(&item);
-        if bytes > SOFT_RESPONSE_BYTES && !items.is_empty() {
-            break;
-        }
-        items.push(item);
-        if items.len() == most {
-            break;
+    let wanted: Vec<B256> = hashes.iter().filter(|hash| seen.insert(**hash)).copied().collect();
+    for part in wanted.chunks(at_once) {
+        for item in read(part).into_iter().flatten().filter(|item| size(item) <= MOST_ITEM_BYTES) {
+            bytes += size(&item);
+            if bytes > SOFT_RESPONSE_BYTES && !items.is_empty() {
+                return items;
+            }
+            items.push(item);
+            if items.len() == most {
+                return items;
+            }
         }
     }
     items

@@ -34,6 +34,10 @@ impl ChainAccess for FullChain {
         self.headers.raw_header(hash)
     }
 
+    fn headers(&self, hashes: &[B256]) -> Vec<Option<Bytes>> {
+        self.headers.raw_headers(hashes)
+    }
+
     fn block(&self, hash: &B256) -> Option<RawBlock> {
         let header = self.headers.header(hash)?;
         let body = held("body", self.stored_body(&header))?;

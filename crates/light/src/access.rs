@@ -38,6 +38,10 @@ impl ChainAccess for Access {
         self.chain.raw_header(hash)
     }
 
+    fn headers(&self, hashes: &[B256]) -> Vec<Option<Bytes>> {
+        self.chain.raw_headers(hashes)
+    }
+
     fn block(&self, hash: &B256) -> Option<RawBlock> {
         // The light node knows a header before it knows its block; only a block without content is held by its header.
         let header = self.chain.header(hash)?;

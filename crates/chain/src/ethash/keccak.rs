@@ -1,5 +1,7 @@
 //! The Keccak hashes of ethash on whole 64-bit words: all its inputs have one of three lengths.
 
+use tiny_keccak::keccakf as permute;
+
 /// 64 bytes as little-endian words of 32 bits: a row of the cache or an item of the dataset, as they are mixed.
 pub(super) type Item = [u32; 16];
 /// 64 bytes as little-endian words of 64 bits, as they are hashed.
@@ -24,11 +26,6 @@ const PAD_END: u64 = 1 << 63;
 /// Words of Keccak-512's rate (72 bytes) and Keccak-256's (136 bytes).
 const RATE_512: usize = 9;
 const RATE_256: usize = 17;
-
-#[inline(always)]
-fn permute(state: &mut [u64; 25]) {
-    keccak::Keccak::new().with_f1600(|f1600| f1600(state));
-}
 
 /// Keccak-512 of at most 64 bytes.
 #[inline(always)]

@@ -6,6 +6,7 @@
 //!   settle    the seals of a provisional stretch -> accepted            off the lock while seals are checked
 //!   state     what is known, in a few hundred bytes: trunk and branches
 //!   view      look-ups through state and store
+//!   serve     many headers at once, as they are stored
 //! ```
 //!
 //! **Trunk and branches.** The canonical chain is the *trunk*. Every other header belongs to a *branch*: a run of
@@ -50,6 +51,7 @@ mod error;
 mod open;
 mod prepare;
 mod prune;
+mod serve;
 mod settle;
 mod snapshots;
 mod state;
@@ -208,6 +210,11 @@ impl HeaderChain {
         self.lookup(hash).map(|(entry, known)| (entry.header.clone(), known))
     }
 
+    /// The RLP of those of these headers that are accepted, each at its place. Quickest where they follow each other.
+    pub fn raw_headers(&self, hashes: &[B256]) -> Vec<Option<Bytes>> {
+        logged(serve::raw_headers(self, hashes)).unwrap_or_else(|| vec![None; hashes.len()])
+    }
+
     /// An accepted header's RLP.
     pub fn raw_header(&self, hash: &B256) -> Option<Bytes> {
         // Decoding is strict, so encoding gives back the very bytes that were hashed.
@@ -293,6 +300,11 @@ impl HeaderChain {
     /// rule, and their seals where they are checked on arrival (see [`SealPolicy`]). Headers at the beginning of the
     /// run that are known already are passed over. Nothing is written.
     pub fn prepare(&self, headers: &[Bytes]) -> Result<Prepared, ExtendError> {
+        self.prepare_hashed(&prepare::hash(headers))
+    }
+
+    /// As [`prepare`](Self::prepare), with the Keccak-256 of each header, which the caller has worked out already.
+    pub fn prepare_hashed(&self, headers: &[(B256, Bytes)]) -> Result<Prepared, ExtendError> {
         prepare::prepare(self, headers)
     }
 
@@ -310,7 +322,12 @@ impl HeaderChain {
 
     /// [`prepare`](Self::prepare) and [`commit`](Self::commit).
     pub fn extend(&self, headers: &[Bytes]) -> Result<Extended, ExtendError> {
-        let prepared = self.prepare(headers)?;
+        self.extend_hashed(&prepare::hash(headers))
+    }
+
+    /// [`prepare_hashed`](Self::prepare_hashed) and [`commit`](Self::commit).
+    pub fn extend_hashed(&self, headers: &[(B256, Bytes)]) -> Result<Extended, ExtendError> {
+        let prepared = self.prepare_hashed(headers)?;
         let hashes: Vec<_> = prepared.headers().iter().map(|header| (header.hash(), header.number)).collect();
         self.commit(prepared).map_err(|error| error.in_batch(&hashes))
     }

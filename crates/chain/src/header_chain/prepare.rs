@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy_primitives::{Address, B256, Bytes, U256};
 use rayon::prelude::*;
 
 use super::view::Entry;
 use super::{Descent, ExtendError, HeaderChain, Known, ProofOfStake, Refusal, SealPolicy, snapshots};
 use crate::clique::{CliqueError, RECOVER_GRAIN, Snapshot, recover_signer};
 use crate::header::{self, SealedHeader};
+use crate::keccak256;
 use crate::rules::{HeaderError, verify_header};
 use crate::sampling::MAX_SAMPLED_SIGNERS;
 use crate::seal::SealError;
@@ -90,6 +91,12 @@ impl Prepared {
         &self.headers
     }
 
+    /// Who signed the header at this place, on a clique chain, where it was recovered.
+    pub fn signer(&self, index: usize) -> Option<Address> {
+        let clique = self.clique.as_ref()?;
+        clique.signers.get(index.checked_sub(clique.start)?).copied().flatten()
+    }
+
     /// Keeps the first `length` headers.
     pub fn truncate(&mut self, length: usize) {
         self.headers.truncate(length);
@@ -100,7 +107,8 @@ impl Prepared {
     }
 }
 
-pub(super) fn prepare(chain: &HeaderChain, raw: &[Bytes]) -> Result<Prepared, ExtendError> {
+/// Verifies headers, each with its hash.
+pub(super) fn prepare(chain: &HeaderChain, raw: &[(B256, Bytes)]) -> Result<Prepared, ExtendError> {
     let headers = decode(raw)?;
     for (index, pair) in headers.windows(2).enumerate() {
         let (expected, got) = (pair[0].hash(), pair[1].parent_hash);
@@ -108,7 +116,13 @@ pub(super) fn prepare(chain: &HeaderChain, raw: &[Bytes]) -> Result<Prepared, Ex
             return Err(refuse(index + 1, &pair[1], Refusal::NotLinked { expected, got }));
         }
     }
-    let mut prepared = Prepared { headers, raw: raw.to_vec(), sealed: true, seals_checked: 0, clique: None };
+    let mut prepared = Prepared {
+        headers,
+        raw: raw.iter().map(|(_, raw)| raw.clone()).collect(),
+        sealed: true,
+        seals_checked: 0,
+        clique: None,
+    };
     let start = known_prefix(chain, &prepared.headers)?;
     let Some(first) = prepared.headers.get(start) else { return Ok(prepared) };
     if chain.descent().is_some_and(|descent| !matches!(descent, Descent::Linked { .. })) {
@@ -163,9 +177,23 @@ pub(super) fn prepare(chain: &HeaderChain, raw: &[Bytes]) -> Result<Prepared, Ex
     Ok(prepared)
 }
 
-fn decode(raw: &[Bytes]) -> Result<Vec<SealedHeader>, ExtendError> {
-    let decode = |(index, raw): (usize, &Bytes)| {
-        header::decode(raw).map_err(|error| ExtendError { index, hash: keccak256(raw), number: 0, error: error.into() })
+/// The hashes of headers, worked out on all cores.
+pub(super) fn hash(raw: &[Bytes]) -> Vec<(B256, Bytes)> {
+    let hash = |raw: &Bytes| (keccak256(raw), raw.clone());
+    if raw.len() <= DECODE_GRAIN {
+        return raw.iter().map(hash).collect();
+    }
+    raw.par_iter().with_min_len(DECODE_GRAIN).map(hash).collect()
+}
+
+fn decode(raw: &[(B256, Bytes)]) -> Result<Vec<SealedHeader>, ExtendError> {
+    let decode = |(index, (hash, raw)): (usize, &(B256, Bytes))| {
+        header::decode_hashed(*hash, raw).map_err(|error| ExtendError {
+            index,
+            hash: *hash,
+            number: 0,
+            error: error.into(),
+        })
     };
     // Small batches are decoded here: waking other threads costs more.
     if raw.len() <= DECODE_GRAIN {

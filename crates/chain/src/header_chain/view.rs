@@ -75,6 +75,18 @@ impl<'a> View<'a> {
         }
     }
 
+    /// The canonical hashes from `first` on, `count` at most, as far as they stand in one run.
+    pub(super) fn canonical_from(&self, first: u64, count: usize) -> Result<Vec<B256>, StoreError> {
+        let Some(run) = self.state.trunk_run(first) else { return Ok(Vec::new()) };
+        let run = self.state.trunk[run];
+        let held = usize::try_from(run.last - first).unwrap_or(usize::MAX).saturating_add(1);
+        let key = number_key(run.id, first);
+        let entries = self.store.scan(Column::Numbers, &key, Direction::Forward, count.min(held))?;
+        let entries = entries.iter().zip(first..);
+        let entries = entries.take_while(|((key, _), number)| key[..] == number_key(run.id, *number));
+        entries.map(|((_, value), _)| decode_hash(value)).collect()
+    }
+
     /// Where a header belongs; `None` for one that belongs nowhere (any more).
     pub(super) fn locate(&self, hash: &B256, number: u64) -> Result<Option<Place>, StoreError> {
         if self.canonical(number)? == Some(*hash) {
@@ -255,16 +267,22 @@ impl<'a> View<'a> {
 pub(super) fn read_entry(store: &dyn Store, hash: &B256) -> Result<Option<Entry>, StoreError> {
     let Some(record) = store.get(Column::Headers, hash.as_slice())? else { return Ok(None) };
     let damaged = |what: String| StoreError::Damaged { what: format!("header {hash}: {what}") };
-    let length = usize::from(*record.first().ok_or_else(|| damaged("an empty record".to_owned()))?);
-    if length > 32 || record.len() < 1 + length {
-        return Err(damaged("a record cut short".to_owned()));
-    }
-    let td = U256::from_be_slice(&record[1..1 + length]);
-    let header = header::decode(&record[1 + length..]).map_err(|error| damaged(error.to_string()))?;
+    let (td, raw) = split_record(hash, &record)?;
+    let header = header::decode(raw).map_err(|error| damaged(error.to_string()))?;
     if header.hash() != *hash {
         return Err(damaged(format!("its bytes hash to {}", header.hash())));
     }
     Ok(Some(Entry { header, td }))
+}
+
+/// The total difficulty and the RLP in a header's record.
+pub(super) fn split_record<'r>(hash: &B256, record: &'r [u8]) -> Result<(U256, &'r [u8]), StoreError> {
+    let damaged = |what: &str| StoreError::Damaged { what: format!("header {hash}: {what}") };
+    let length = usize::from(*record.first().ok_or_else(|| damaged("an empty record"))?);
+    if length > 32 || record.len() < 1 + length {
+        return Err(damaged("a record cut short"));
+    }
+    Ok((U256::from_be_slice(&record[1..1 + length]), &record[1 + length..]))
 }
 
 /// A header's record: the length of its total difficulty, that big endian, its RLP.

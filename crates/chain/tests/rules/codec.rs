@@ -73,7 +73,17 @@ proptest! {
         prop_assert_eq!(decoded.inner(), &header);
         prop_assert_eq!(decoded.hash(), keccak256(&raw));
         prop_assert_eq!(decoded.hash(), header.hash_slow());
+        prop_assert_eq!(&header::decode_hashed(decoded.hash(), &raw).unwrap(), &decoded);
+        let outline = header::outline(&raw).unwrap();
+        prop_assert_eq!(outline.parent_hash, header.parent_hash);
+        prop_assert_eq!((outline.number, outline.timestamp), (header.number, header.timestamp));
+        prop_assert_eq!(outline.gas_used, header.gas_used);
         prop_assert_eq!(&header::seal(header), &decoded);
+    }
+
+    #[test]
+    fn an_outline_of_anything_is_an_error_or_nothing_worse(raw in vec(any::<u8>(), 0..600)) {
+        let _ = header::outline(&raw);
     }
 
     #[test]

@@ -1,9 +1,7 @@
 //! Claims: what can be checked of a best block before its chain is linked to ours.
 
-use alloy_consensus::Header;
 use alloy_primitives::B256;
-use alloy_rlp::Decodable;
-use rushlight_chain::{ChainSpec, Consensus, MAINNET_GENESIS_HASH, MAX_FUTURE_SECONDS};
+use rushlight_chain::{ChainSpec, Consensus, DecodeError, MAINNET_GENESIS_HASH, MAX_FUTURE_SECONDS, header};
 
 /// When mainnet began; its genesis header says 0.
 pub const MAINNET_START: u64 = 1_438_269_987;
@@ -29,7 +27,7 @@ pub(super) struct Top {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ClaimError {
     #[error("its best header cannot be read: {0}")]
-    Unreadable(alloy_rlp::Error),
+    Unreadable(DecodeError),
     #[error("its best header's timestamp: expected at most {expected}, got {got}")]
     Future { expected: u64, got: u64 },
     #[error("its best header's number: expected at most {expected} by its timestamp, got {got}")]
@@ -74,8 +72,8 @@ impl ClaimRule {
 
 impl Top {
     pub(super) fn read(raw: &[u8]) -> Result<Self, ClaimError> {
-        let header = Header::decode(&mut &*raw).map_err(ClaimError::Unreadable)?;
-        Ok(Self { parent: header.parent_hash, number: header.number, timestamp: header.timestamp })
+        let outline = header::outline(raw).map_err(ClaimError::Unreadable)?;
+        Ok(Self { parent: outline.parent_hash, number: outline.number, timestamp: outline.timestamp })
     }
 }
 

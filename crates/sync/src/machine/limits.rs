@@ -34,8 +34,9 @@ pub const MAX_HEADERS: usize = 192;
 pub const MAX_BLOCKS: usize = 128;
 /// Hashes of a linked chain that are held at once: three segments, so that one is there before the last is used up.
 pub const WINDOW: usize = 3 * SEGMENT as usize;
-/// Headers ahead of the last verified one that are fetched, for each linked chain: some 4 MB.
-pub const HEADERS_AHEAD: usize = WINDOW;
+/// Headers ahead of the last verified one that are fetched, for each linked chain: four runs of the sink, and full messages
+/// from five peers; some 2 MB.
+pub const HEADERS_AHEAD: usize = 2_048;
 /// Blocks ahead of the last executed one that are fetched, for each linked chain.
 pub const BLOCKS_AHEAD: usize = 1_024;
 /// Bytes held in the pool above which only what is next in line is fetched: whole blocks vary too much to be counted.

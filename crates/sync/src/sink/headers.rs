@@ -51,15 +51,16 @@ impl ChainSink for HeaderSink {
     }
 
     fn extend(&self, items: Vec<Item>) -> Result<Extended, Refused> {
-        let headers: Vec<Bytes> = items.iter().map(|item| item.header().clone()).collect();
-        self.0.extend(&headers).map_err(|error| {
+        // An item's hash was worked out when it came.
+        let headers: Vec<(B256, Bytes)> = items.iter().map(|item| (item.hash(), item.header().clone())).collect();
+        self.0.extend_hashed(&headers).map_err(|error| {
             // The chain keeps nothing of a batch with a bad header; those before it are good, unless the stretch that
             // they stand on fell with it.
             let in_batch = items.get(error.index).is_some_and(|item| item.hash() == error.hash);
             if in_batch
                 && error.index > 0
                 && !error.error.is_local()
-                && let Err(before) = self.0.extend(&headers[..error.index])
+                && let Err(before) = self.0.extend_hashed(&headers[..error.index])
             {
                 tracing::debug!(%error, %before, "the headers before a refused one were not taken either");
             }

@@ -233,5 +233,9 @@ fn audit(chain: &HeaderChain) {
         assert_eq!(chain.hashes_before(&hash, usize::MAX).len() as u64, header_number);
         assert_eq!(alloy_primitives::keccak256(chain.raw_header(&hash).unwrap()), hash);
     }
+    let trunk: Vec<_> = (0..=head.header.number).map(|number| chain.canonical_hash(number).unwrap()).collect();
+    let served: Vec<_> =
+        chain.raw_headers(&trunk).into_iter().map(|raw| raw.map(alloy_primitives::keccak256)).collect();
+    assert_eq!(served, trunk.into_iter().map(Some).collect::<Vec<_>>());
     assert_eq!(chain.canonical_hash(head.header.number + 1), None);
 }

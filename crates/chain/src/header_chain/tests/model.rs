@@ -164,6 +164,12 @@ impl<'a> Model<'a> {
             before.truncate(3);
             assert_eq!(chain.hashes_before(hash, 3), before);
         }
+        // All at once, in an order of no chain, with one that nobody knows.
+        let hashes: Vec<_> = headers.iter().map(SealedHeader::hash).chain([B256::repeat_byte(0xee)]).collect();
+        let served = chain.raw_headers(&hashes);
+        let expected: Vec<_> = hashes.iter().map(|hash| chain.raw_header(hash)).collect();
+        assert_eq!(served, expected);
+        assert_eq!(chain.raw_headers(&hashes[hashes.len() - 1..]), [None]);
         let mut numbers: Vec<_> = canonical.iter().map(|index| headers[*index].hash()).collect();
         numbers.reverse();
         for (number, hash) in numbers.iter().enumerate() {
