@@ -44,11 +44,13 @@ impl Checked {
 }
 
 /// Executes a block on its parent's state and compares everything that its header says of the outcome. What the block
-/// adds to the tries is in `nodes` then; of a refused one too, for the caller to drop.
+/// adds to the tries is in `nodes` then; of a refused one too, for the caller to drop. `signer`: who signed it, on a clique
+/// chain, where that is known already.
 pub(crate) fn verify(
     spec: &ChainSpec,
     nodes: &Arc<Nodes>,
     block: &Checked,
+    signer: Option<Address>,
     parent_root: B256,
     ancestors: &Ancestors<'_>,
 ) -> Result<Vec<ReceiptEnvelope>, InsertError> {
@@ -60,7 +62,7 @@ pub(crate) fn verify(
     })?;
     check_parts(&rules, block).map_err(|refusal| refusal.of(header))?;
     let uncles: Vec<Header> = block.uncles.iter().map(|uncle| uncle.inner().clone()).collect();
-    let beneficiary = beneficiary(spec, header)?;
+    let beneficiary = signer.map_or_else(|| beneficiary(spec, header), Ok)?;
     let (transactions, withdrawals) = (&block.transactions, &block.withdrawals);
     let input = Input { header, transactions, uncles: &uncles, withdrawals, beneficiary };
     let delegations = rules.spec.is_enabled_in(SpecId::PRAGUE);

@@ -9,9 +9,10 @@ use std::cell::OnceCell;
 use alloy_consensus::constants::EMPTY_OMMER_ROOT_HASH;
 use alloy_consensus::{Header, ReceiptEnvelope};
 use alloy_primitives::{B256, keccak256};
+use rayon::prelude::*;
 use rushlight_chain::{
-    Batch, Body, ChainError, Column, Consensus, Extended, Fork, HeaderError, Known, MAX_UNCLE_DEPTH, RawBlock,
-    Refusal as HeaderRefusal, UncleError, verify_uncles,
+    Batch, Body, ChainError, Column, Consensus, Extended, Fork, HeaderError, Known, MAX_UNCLE_DEPTH, Prepared,
+    RawBlock, Refusal as HeaderRefusal, UncleError, header, verify_uncles,
 };
 
 use crate::block::{Checked, encode_receipts, fill, verify};
@@ -76,11 +77,11 @@ impl FullChain {
         let last = blocks.last().map(RawBlock::hash);
         let mut run = Vec::with_capacity(blocks.len());
         let mut trouble = None;
-        for raw in blocks {
-            if run.is_empty() && self.headers.known(&raw.hash()) == Known::Accepted {
-                continue;
-            }
-            match Checked::new(raw) {
+        let held = |raw: &RawBlock| self.headers.known(&raw.hash()) == Known::Accepted;
+        let mut blocks = blocks;
+        blocks.drain(..blocks.iter().take_while(|raw| held(raw)).count());
+        for block in blocks.into_par_iter().map(Checked::new).collect::<Vec<_>>() {
+            match block {
                 Ok(block) => run.push(block),
                 Err(error) => {
                     trouble = Some(error);
@@ -92,8 +93,8 @@ impl FullChain {
             if run.is_empty() {
                 break None;
             }
-            let headers: Vec<_> = run.iter().map(|block| block.raw.header.clone()).collect();
-            match self.headers.prepare(&headers) {
+            let headers: Vec<_> = run.iter().map(|block| (block.header.hash(), block.raw.header.clone())).collect();
+            match self.headers.prepare_hashed(&headers) {
                 Ok(prepared) => break Some(prepared),
                 Err(error) => {
                     let index = error.index.min(run.len() - 1);
@@ -113,7 +114,7 @@ impl FullChain {
             run.truncate(index);
         }
         let mut batch = Batch::new();
-        if let Err((index, error)) = self.execute_run(&run, &mut batch) {
+        if let Err((index, error)) = self.execute_run(&run, &prepared, &mut batch) {
             trouble = Some(error);
             run.truncate(index);
         }
@@ -187,7 +188,7 @@ impl FullChain {
     }
 
     /// Executes a run block by block. What the good ones leave is in `batch` and in the nodes, also where one is bad.
-    fn execute_run(&self, run: &[Checked], batch: &mut Batch) -> Result<(), (usize, InsertError)> {
+    fn execute_run(&self, run: &[Checked], prepared: &Prepared, batch: &mut Batch) -> Result<(), (usize, InsertError)> {
         let Some(first) = run.first().map(|block| &block.header) else { return Ok(()) };
         let Some(parent) = self.headers.header(&first.parent_hash) else {
             let (hash, number, parent) = (first.hash(), first.number, first.parent_hash);
@@ -203,7 +204,7 @@ impl FullChain {
                 let before: &Vec<B256> = before.get_or_init(|| self.ancestor_hashes(first.parent_hash));
                 before.get((first.number - 1 - number) as usize).copied()
             };
-            match verify(&self.spec, &self.nodes, block, parent_root, &ancestors) {
+            match verify(&self.spec, &self.nodes, block, prepared.signer(index), parent_root, &ancestors) {
                 Ok(receipts) => {
                     self.nodes.keep_block();
                     self.record(block, &receipts, batch);
@@ -245,7 +246,7 @@ fn take_run(blocks: &mut impl Iterator<Item = RawBlock>) -> Vec<RawBlock> {
     while gas < RUN_GAS
         && let Some(block) = blocks.next()
     {
-        gas = gas.saturating_add(block.decode_header().map_or(0, |header| header.gas_used));
+        gas = gas.saturating_add(header::outline(&block.header).map_or(0, |header| header.gas_used));
         run.push(block);
     }
     run
