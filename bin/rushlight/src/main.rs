@@ -1,6 +1,7 @@
 //! `rushlight`: an Ethereum light node, a full peer for development and tests, and a network of both on one machine.
 //!
 //! ```text
+//! arenas     how much freed memory the allocator keeps back
 //! cli        flags as geth spells them, and one line for whoever mistypes one
 //! config_file   the same flags in a file
 //! settings   flags checked against each other, files read: what a node is started with
@@ -14,6 +15,7 @@
 //!
 //! The nodes themselves are put together in `rushlight-light` and `rushlight-full`.
 
+mod arenas;
 mod cli;
 mod config_file;
 mod dev_chain;
@@ -30,6 +32,7 @@ mod signals;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    arenas::limit();
     match cli::parse(std::env::args_os()).and_then(cli::run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fatal) => fatal.report(),
