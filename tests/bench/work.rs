@@ -70,9 +70,9 @@ fn work(raw: &[Bytes], decoded: &[SealedHeader], folder: &Path) -> f64 {
             let sender = sender; // Dropped at the end, which ends the other half.
             for part in decoded.chunks(MESSAGE) {
                 let mut message = Vec::new();
-                for header in part {
-                    let raw = served.get(Column::Headers, header.hash_ref().as_slice()).unwrap().unwrap();
-                    message.extend_from_slice(&raw);
+                let keys: Vec<&[u8]> = part.iter().map(|header| header.hash_ref().as_slice()).collect();
+                for raw in served.multi_get(Column::Headers, &keys).unwrap() {
+                    message.extend_from_slice(&raw.unwrap());
                 }
                 sender.send(snap::raw::Encoder::new().compress_vec(&message).unwrap()).unwrap();
             }
