@@ -5,12 +5,11 @@ use alloy_consensus::constants::{EMPTY_OMMER_ROOT_HASH, EMPTY_ROOT_HASH};
 use alloy_consensus::{Header, TxEnvelope};
 use alloy_eips::eip2718::Decodable2718;
 use alloy_eips::eip4895::Withdrawal;
-use alloy_primitives::{B256, Bytes};
+use alloy_primitives::{B256, Bytes, keccak256};
 use alloy_rlp::{Encodable, Header as RlpHeader};
 use alloy_trie::root::ordered_trie_root_encoded;
 
 use crate::header::{self, DecodeError, SealedHeader};
-use crate::keccak256;
 
 /// A block's raw parts. That it decoded says that it has the shape of a block, not that any of it is true.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -172,7 +171,7 @@ impl Body {
 
     /// Keccak-256 of the RLP list of uncles.
     pub fn uncles_hash(&self) -> B256 {
-        keccak256(&self.uncles_rlp())
+        keccak256(self.uncles_rlp())
     }
 
     /// The RLP list of uncles, whose Keccak-256 the header holds.

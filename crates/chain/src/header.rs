@@ -1,10 +1,8 @@
 //! Header RLP, strictly.
 
 use alloy_consensus::Header;
-use alloy_primitives::{B256, Bytes, Sealed};
+use alloy_primitives::{B256, Bytes, Sealed, keccak256};
 use alloy_rlp::{Decodable, Encodable, Header as RlpHeader};
-
-use crate::keccak256;
 
 /// A header together with its hash.
 pub type SealedHeader = Sealed<Header>;
@@ -103,6 +101,6 @@ pub fn encode(header: &Header) -> Bytes {
 
 /// Puts a header together with its hash.
 pub fn seal(header: Header) -> SealedHeader {
-    let hash = keccak256(&encode(&header));
+    let hash = keccak256(encode(&header));
     Sealed::new_unchecked(header, hash)
 }

@@ -35,7 +35,6 @@ pub mod era1;
 pub mod ethash;
 pub mod header;
 pub mod header_chain;
-mod keccak;
 mod rules;
 pub mod sampling;
 mod seal;
@@ -56,7 +55,6 @@ pub use header_chain::{
     HeaderChainConfig, Known, Prepared, ProofOfStake, ProvisionalProgress, Refusal, Reorg, Retain, SealPolicy,
     SettleError,
 };
-pub use keccak::keccak256;
 pub use rules::{
     HeaderError, INITIAL_BASE_FEE, MAX_EXTRA_DATA, MAX_FUTURE_SECONDS, MAX_GAS_LIMIT, MIN_GAS_LIMIT, Rule, Short,
     Value, blob_base_fee, next_base_fee, next_excess_blob_gas, next_gas_limit, set_fork_fields, verify_header,

@@ -1,12 +1,11 @@
 //! Checking seals, passed in.
 
 use alloy_consensus::Header;
-use alloy_primitives::B256;
+use alloy_primitives::{B256, keccak256};
 use alloy_rlp::{Encodable, Header as RlpHeader};
 
 use crate::SealedHeader;
 use crate::clique::CliqueError;
-use crate::keccak256;
 use crate::spec::ChainSpec;
 
 /// Checks proof-of-work seals. Blocking: call it off the async threads.

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use rayon::prelude::*;
 
 use super::view::Entry;
 use super::{Descent, ExtendError, HeaderChain, Known, ProofOfStake, Refusal, SealPolicy, snapshots};
 use crate::clique::{CliqueError, RECOVER_GRAIN, Snapshot, recover_signer};
 use crate::header::{self, SealedHeader};
-use crate::keccak256;
 use crate::rules::{HeaderError, verify_header};
 use crate::sampling::MAX_SAMPLED_SIGNERS;
 use crate::seal::SealError;

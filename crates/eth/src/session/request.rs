@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use alloy_primitives::{B256, Bytes, KECCAK256_EMPTY, b256};
-use rushlight_chain::{RawBlock, keccak256};
+use alloy_primitives::{B256, Bytes, KECCAK256_EMPTY, b256, keccak256};
+use rushlight_chain::RawBlock;
 
 use super::breach::{Breach, Why};
 use crate::v28::{
