@@ -6,7 +6,7 @@ use ctr::{
     Ctr128BE,
     cipher::{KeyInit as _, KeyIvInit as _, StreamCipher as _},
 };
-use tiny_keccak::{Hasher as _, Keccak};
+use sha3::{Digest as _, Keccak256};
 
 use super::handshake::Secrets;
 
@@ -49,27 +49,25 @@ fn cipher(key: &[u8; 32]) -> Ctr {
 }
 
 struct Mac {
-    state: Keccak,
+    state: Keccak256,
     cipher: Aes256,
 }
 
 impl Mac {
-    fn new(key: &[u8; 32], state: Keccak) -> Mac {
+    fn new(key: &[u8; 32], state: Keccak256) -> Mac {
         Mac { state, cipher: Aes256::new(key.into()) }
     }
 
     fn digest(&self) -> [u8; MAC_LEN] {
-        // The sponge gives as many bytes as are asked for, these first.
-        let mut digest = [0; MAC_LEN];
-        self.state.clone().finalize(&mut digest);
-        digest
+        let full: [u8; 32] = self.state.clone().finalize().into();
+        std::array::from_fn(|i| full[i])
     }
 
     fn mix(&mut self, with: [u8; MAC_LEN]) -> [u8; MAC_LEN] {
         let mut block = self.digest().into();
         self.cipher.encrypt_block(&mut block);
         let seed: [u8; MAC_LEN] = std::array::from_fn(|i| block[i] ^ with[i]);
-        self.state.update(&seed);
+        self.state.update(seed);
         self.digest()
     }
 

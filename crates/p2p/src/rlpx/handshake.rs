@@ -9,7 +9,7 @@ use secp256k1::{
     Message, PublicKey, SECP256K1, SecretKey,
     ecdsa::{RecoverableSignature, RecoveryId},
 };
-use tiny_keccak::{Hasher as _, Keccak};
+use sha3::{Digest as _, Keccak256};
 
 use super::{
     ecies::{self, EciesError, x_coordinate},
@@ -220,13 +220,11 @@ fn xor(a: [u8; 32], b: [u8; 32]) -> [u8; 32] {
 }
 
 fn keccak(parts: &[&[u8]]) -> [u8; 32] {
-    let mut hasher = Keccak::v256();
+    let mut hasher = Keccak256::new();
     for part in parts {
         hasher.update(part);
     }
-    let mut hash = [0; 32];
-    hasher.finalize(&mut hash);
-    hash
+    hasher.finalize().into()
 }
 
 /// What a session's frames are encrypted and authenticated with.
@@ -236,9 +234,9 @@ pub struct Secrets {
     /// The key of the AES-256 within the MAC.
     pub mac: [u8; 32],
     /// The MAC's state of what we send.
-    pub egress: Keccak,
+    pub egress: Keccak256,
     /// The MAC's state of what we receive.
-    pub ingress: Keccak,
+    pub ingress: Keccak256,
 }
 
 /// Which side one is.
@@ -304,12 +302,7 @@ impl Ephemeral {
         let shared = keccak(&[&ephemeral, &keccak(&[&recipient_nonce, &initiator_nonce])]);
         let aes = keccak(&[&ephemeral, &shared]);
         let mac = keccak(&[&ephemeral, &aes]);
-        let state = |nonce, packet: &[u8]| {
-            let mut state = Keccak::v256();
-            state.update(&xor(mac, nonce));
-            state.update(packet);
-            state
-        };
+        let state = |nonce, packet: &[u8]| Keccak256::new().chain_update(xor(mac, nonce)).chain_update(packet);
         let from_initiator = state(recipient_nonce, auth);
         let from_recipient = state(initiator_nonce, ack);
         let (egress, ingress) = match role {
