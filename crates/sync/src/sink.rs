@@ -126,4 +126,7 @@ pub trait ChainSink: Send + Sync + 'static {
     /// Checks what `extend` left unchecked up to `tip` and adopts the chain if it is the heavier one; does nothing where
     /// that is done already. Blocking.
     fn settle(&self, tip: &B256) -> Result<Extended, Refused>;
+
+    /// A sync has ended: what was put off for its sake may be done now. Blocking; more may come meanwhile.
+    fn ended(&self) {}
 }

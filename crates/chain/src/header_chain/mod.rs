@@ -337,8 +337,14 @@ impl HeaderChain {
     /// checked before an interruption is not checked again.
     pub fn settle(&self, tip: &B256) -> Result<Extended, SettleError> {
         let settled = settle::settle(self, tip)?;
-        prune::tidy(self);
+        self.tidy();
         Ok(settled)
+    }
+
+    /// Gives the disk back what deleted headers have freed, where these are many. For the end of a sync: [`settle`](Self::settle)
+    /// and [`descend`](Self::descend) do it themselves.
+    pub fn tidy(&self) {
+        prune::tidy(self);
     }
 
     /// The signers in force after an accepted header of a clique chain, in ascending order; `None` elsewhere.

@@ -251,6 +251,10 @@ impl Task {
                     _ => None,
                 };
                 log::write(&report, self.want, &self.sink.head(), peer);
+                if let Report::Finished(_) = report {
+                    let sink = self.sink.clone();
+                    tokio::task::spawn_blocking(move || sink.ended());
+                }
             }
         }
     }

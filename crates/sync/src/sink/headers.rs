@@ -71,6 +71,10 @@ impl ChainSink for HeaderSink {
     fn settle(&self, tip: &B256) -> Result<Extended, Refused> {
         self.0.settle(tip).map_err(|error| refused(error.hash, error.number, &error.error))
     }
+
+    fn ended(&self) {
+        self.0.tidy();
+    }
 }
 
 fn refused(hash: B256, number: u64, error: &Refusal) -> Refused {
