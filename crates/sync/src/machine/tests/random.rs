@@ -45,6 +45,7 @@ proptest! {
         settle_every in prop_oneof![Just(1u64 << 20), 500u64..3000],
         seed: u64,
         sampled: bool,
+        retain in prop_oneof![Just(None), (256u64..2048).prop_map(Some)],
         latency in 1u64..1500,
         loss in prop_oneof![Just(0.0), 0.0..0.15f64],
         sink_time in 0u64..500,
@@ -63,6 +64,7 @@ proptest! {
         }
         let mut sim = Sim::with(peers, seed, settle_every);
         sim.sink.sampled = sampled;
+        sim.sink.retain = retain;
         if sampled { &mut sim.sink.bad_seals } else { &mut sim.sink.bad }.extend(spoiled);
         sim.latency = (1, latency);
         sim.loss = loss;

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use alloy_primitives::{B256, U256};
-use rushlight_chain::{Extended, Head, Known, SealedHeader, header};
+use rushlight_chain::{ANCHOR_SPACING, Extended, Head, Known, SealedHeader, header};
 
 use super::super::View;
 use crate::{Fault, Item, Refused};
@@ -18,6 +18,8 @@ pub(super) struct TestSink {
     pub(super) bad: HashSet<B256>,
     /// Headers whose seals are found to be bad only on settling.
     pub(super) bad_seals: HashSet<B256>,
+    /// How many of the last headers it keeps whole; of those below only anchors.
+    pub(super) retain: Option<u64>,
     /// The first number that is not supported.
     pub(super) limit: Option<u64>,
     /// Calls that fail for reasons of our own before one succeeds.
@@ -31,7 +33,7 @@ impl TestSink {
         let head = Head { header: genesis.clone(), td };
         let headers = HashMap::from([(genesis.hash(), (genesis.clone(), td, Known::Accepted))]);
         let (bad, bad_seals) = (HashSet::new(), HashSet::new());
-        Self { headers, head, sampled: false, bad, bad_seals, limit: None, failures: 0, calls: 0 }
+        Self { headers, head, sampled: false, bad, bad_seals, retain: None, limit: None, failures: 0, calls: 0 }
     }
 
     pub(super) fn extend(&mut self, items: &[Item]) -> Result<Extended, Refused> {
@@ -103,8 +105,29 @@ impl TestSink {
         let heavier = *td > self.head.td;
         if heavier {
             self.head = Head { header: header.clone(), td: *td };
+            self.thin();
         }
         heavier
+    }
+
+    /// Forgets what lies below the retained headers of the chain, but for anchors and what another chain stands on.
+    fn thin(&mut self) {
+        let Some(retain) = self.retain else { return };
+        let below = (self.head.header.number + 1).saturating_sub(retain);
+        let mut chain = Vec::new();
+        let mut at = self.head.header.hash();
+        while let Some((header, _, _)) = self.headers.get(&at) {
+            chain.push((at, header.number));
+            at = header.parent_hash;
+        }
+        let own: HashSet<B256> = chain.iter().map(|(hash, _)| *hash).collect();
+        let others = self.headers.iter().filter(|(hash, _)| !own.contains(*hash));
+        let stood_on: HashSet<B256> = others.map(|(_, (header, _, _))| header.parent_hash).collect();
+        for (hash, number) in chain {
+            if number < below && !number.is_multiple_of(ANCHOR_SPACING) && !stood_on.contains(&hash) {
+                self.headers.remove(&hash);
+            }
+        }
     }
 
     fn result(&self, tip: &B256, added: u64, head_changed: bool) -> Extended {
