@@ -64,8 +64,16 @@ fn work(raw: &[Bytes], decoded: &[SealedHeader], folder: &Path) -> f64 {
         write(&served, part.0, part.1);
     }
     let (sender, receiver) = sync_channel::<Vec<u8>>(AHEAD);
+    let (verified, writes) = sync_channel::<(Vec<Bytes>, Vec<SealedHeader>)>(AHEAD);
     let start = Instant::now();
     thread::scope(|scope| {
+        // Writes overlap with the recovery of what follows, as a node's do.
+        scope.spawn(|| {
+            for (raw, headers) in writes {
+                write(&kept, &raw, &headers);
+            }
+        });
+        let verified = verified; // Dropped at the end, which ends the writer.
         scope.spawn(|| {
             let sender = sender; // Dropped at the end, which ends the other half.
             for part in decoded.chunks(MESSAGE) {
@@ -88,7 +96,7 @@ fn work(raw: &[Bytes], decoded: &[SealedHeader], folder: &Path) -> f64 {
             }
             let headers: Vec<_> = raw.iter().map(|raw| header::decode(raw).unwrap()).collect();
             assert!(clique::recover_signers(&headers).iter().all(Result::is_ok));
-            write(&kept, &raw, &headers);
+            verified.send((raw, headers)).unwrap();
         }
     });
     raw.len() as f64 / start.elapsed().as_secs_f64()
