@@ -25,6 +25,11 @@ fn flags() {
         (vec!["--nonsense"], "'--nonsense'"),
         (vec!["--port", "65536"], "'--port <PORT>'"),
         (vec!["--verbosity", "9"], "'--verbosity <LEVEL>'"),
+        (
+            vec!["--trusted-head", "0x1234"],
+            "'--trusted-head <HASH>': expected a block hash, 0x and 64 hex digits, got 6",
+        ),
+        (vec!["--retain-headers", "255"], "'--retain-headers <N|all>': expected a number from 256 on, or all"),
         (vec!["--verify-seals", "none"], "'--verify-seals <WHICH>'"),
         (vec!["--staticpeers", "enode://00@1.2.3.4:30303"], "--staticpeers: invalid enode"),
         (vec!["--trustedpeers", "nonsense"], "--trustedpeers: invalid enode"),

@@ -56,7 +56,7 @@ pub(crate) struct LightArgs {
     pub(crate) verify_seals: VerifySeals,
     /// Hash of the header to start from, as somebody you trust gave it: everything below is proved by hash links, without
     /// seals. Needed where blocks carry no difficulty (proof of stake), where it stays the head. Kept in the data directory.
-    #[arg(long, value_name = "HASH")]
+    #[arg(long, value_name = "HASH", value_parser = hash)]
     pub(crate) trusted_head: Option<B256>,
     /// How many of the last headers are kept whole, at least 256, or `all`; of those below only every 512th.
     #[arg(long, value_name = "N|all", value_parser = retain, default_value = "2048")]
@@ -218,6 +218,10 @@ pub(crate) enum VerifySeals {
 const LEAST_RETAINED: u64 = 256;
 
 /// The value of `--retain-headers`.
+fn hash(value: &str) -> Result<B256, String> {
+    value.parse().map_err(|_| format!("expected a block hash, 0x and 64 hex digits, got {} characters", value.len()))
+}
+
 fn retain(value: &str) -> Result<Retain, String> {
     match value {
         "all" => Ok(Retain::All),
