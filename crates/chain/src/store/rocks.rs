@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use alloy_primitives::Bytes;
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode,
-    FlushOptions, IteratorMode, LogLevel, Options, WriteBatch, WriteOptions,
+    FlushOptions, IteratorMode, LogLevel, Options, ReadOptions, WriteBatch, WriteOptions,
 };
 
 use super::{Batch, Column, Direction, Op, SCHEMA_KEY, Store, StoreError, check_schema};
@@ -104,8 +104,12 @@ impl Store for RocksStore {
 
     fn multi_get(&self, column: Column, keys: &[&[u8]]) -> Result<Vec<Option<Bytes>>, StoreError> {
         let handle = self.handle(column)?;
+        // Many keys at once lie far from each other and are not asked for again soon: what is read around them would
+        // only drive the indexes out of the cache.
+        let mut options = ReadOptions::default();
+        options.fill_cache(false);
         self.db
-            .batched_multi_get_cf(handle, keys, false)
+            .batched_multi_get_cf_opt(handle, keys, false, &options)
             .into_iter()
             .map(|value| match value {
                 Ok(value) => Ok(value.map(|value| Bytes::copy_from_slice(&value))),
