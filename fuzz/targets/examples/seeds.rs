@@ -5,6 +5,7 @@ use std::{fs, io::Write as _, path::Path};
 
 use alloy_primitives::{B256, Bytes, U256, keccak256};
 use bytes::BytesMut;
+use keccak_asm::{Digest, Keccak256};
 use rand::{SeedableRng, rngs::StdRng};
 use rushlight_chain::{
     ChainSpec, RawBlock, header,
@@ -23,7 +24,6 @@ use rushlight_p2p::{
     secp256k1::{PublicKey, SECP256K1, SecretKey},
     wire::{self, Hello},
 };
-use sha3::{Digest, Keccak256};
 
 fn main() {
     let write = |target: &str, name: &str, bytes: &[u8]| {

@@ -9,6 +9,7 @@ use std::io::Cursor;
 use alloy_primitives::{Address, B256, keccak256};
 use bytes::{Bytes, BytesMut};
 use futures::{FutureExt, future::BoxFuture};
+use keccak_asm::{Digest, Keccak256};
 use rushlight_chain::{Body, ChainSpec, RawBlock, SealedHeader, era1::Era1Reader, header};
 use rushlight_eth::v28;
 use rushlight_full::RlpFile;
@@ -23,7 +24,6 @@ use rushlight_p2p::{
     wire::{self, Hello},
 };
 use rushlight_rpc::framing::{FrameError, Framer};
-use sha3::{Digest, Keccak256};
 
 /// A target's name and its function.
 pub type Target = (&'static str, fn(&[u8]));

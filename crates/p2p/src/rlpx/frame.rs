@@ -6,7 +6,7 @@ use ctr::{
     Ctr128BE,
     cipher::{KeyInit as _, KeyIvInit as _, StreamCipher as _},
 };
-use sha3::{Digest as _, Keccak256};
+use keccak_asm::{Digest as _, Keccak256};
 
 use super::handshake::Secrets;
 

@@ -3,13 +3,13 @@
 //! Both packets exist in two forms: the one of EIP-8 (a size, then an encrypted RLP list with padding after it), and the
 //! one before it, of a fixed length. We write EIP-8's, answer an old auth with an old ack, and read both.
 
+use keccak_asm::{Digest as _, Keccak256};
 use rand::{CryptoRng, Rng as _, RngCore};
 use rlp::RlpStream;
 use secp256k1::{
     Message, PublicKey, SECP256K1, SecretKey,
     ecdsa::{RecoverableSignature, RecoveryId},
 };
-use sha3::{Digest as _, Keccak256};
 
 use super::{
     ecies::{self, EciesError, x_coordinate},
