@@ -211,13 +211,7 @@ impl Machine {
 
     /// Spreads what is in line over the sessions.
     fn ask_below(&mut self, now: Now) {
-        let mut keys: Vec<PeerKey> =
-            self.peers.iter().filter(|(_, peer)| peer.has_room(now.elapsed)).map(|(key, _)| *key).collect();
-        keys.shuffle(&mut self.rng);
-        keys.sort_by_key(|key| {
-            let peer = &self.peers[key];
-            (peer.strikes, std::cmp::Reverse(peer.pace.rate.map_or(0, |rate| rate as u64)))
-        });
+        let keys = self.fastest_first(now);
         for round in 1..=REQUESTS_PER_PEER {
             for key in &keys {
                 let Some(peer) = self.peers.get(key) else { continue };

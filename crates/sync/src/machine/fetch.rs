@@ -15,20 +15,25 @@ pub(super) struct Batch {
 }
 
 impl Machine {
-    /// Asks every session that has room for a batch of what comes next, marked as on its way.
-    pub(super) fn ask_for_items(&mut self, now: Now) {
-        if self.pool.len() == 0 {
-            return;
-        }
+    /// Sessions with room, in the order in which they are asked. What is next in line should come soon: the fastest
+    /// first, and last whoever has not shown any pace yet or left something unanswered. Of equals any.
+    pub(super) fn fastest_first(&mut self, now: Now) -> Vec<PeerKey> {
         let mut keys: Vec<PeerKey> =
             self.peers.iter().filter(|(_, peer)| peer.has_room(now.elapsed)).map(|(key, _)| *key).collect();
-        // What is next in line should come soon: the fastest first, and last whoever has not shown any pace yet or left
-        // something unanswered. Of equals any.
         keys.shuffle(&mut self.rng);
         keys.sort_by_key(|key| {
             let peer = &self.peers[key];
             (peer.strikes, std::cmp::Reverse(peer.pace.rate.map_or(0, |rate| rate as u64)))
         });
+        keys
+    }
+
+    /// Asks every session that has room for a batch of what comes next, marked as on its way.
+    pub(super) fn ask_for_items(&mut self, now: Now) {
+        if self.pool.len() == 0 {
+            return;
+        }
+        let keys = self.fastest_first(now);
         for round in 1..=REQUESTS_PER_PEER {
             for key in &keys {
                 let Some(peer) = self.peers.get(key) else { continue };
