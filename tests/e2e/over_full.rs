@@ -6,7 +6,7 @@ use rushlight_chain::{ChainSpec, MemoryStore, SealCheck, SealError, SealedHeader
 use rushlight_full::{FullChain, FullConfig, FullNode, FullNodeConfig};
 use rushlight_light::LightClient;
 use rushlight_p2p::{ServerConfig, TcpTransport, secp256k1::SecretKey};
-use rushlight_rpc::RpcConfig;
+use rushlight_rpc::{RpcConfig, Services};
 use serde_json::json;
 
 use crate::{
@@ -42,7 +42,8 @@ fn a_full_peers_store_answers_as_a_light_nodes_does() {
         let node = FullNode::start(config).await.unwrap();
         let client = LightClient::new(chain.headers(), chain.clone(), node.sync().watch(), 1);
         let config = RpcConfig { addr: ([127, 0, 0, 1], 0).into(), ..RpcConfig::default() };
-        let handle = rushlight_rpc::serve(config, Arc::new(client), node.server().clone(), "test").await.unwrap();
+        let handle =
+            rushlight_rpc::serve(config, Services::new(Arc::new(client), node.server().clone(), "test")).await.unwrap();
         (node, handle)
     });
 

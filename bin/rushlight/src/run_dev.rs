@@ -86,7 +86,7 @@ impl Network {
             ..RpcConfig::default()
         };
         let endpoints = Endpoints { http: Some(http), ..Endpoints::default() };
-        match run_light::serve(light.client(), light.server(), endpoints).await {
+        match run_light::serve(run_light::services(&light), endpoints).await {
             Ok(rpc) => Ok(Self { full, light, rpc }),
             Err(fatal) => {
                 light.shutdown().await;

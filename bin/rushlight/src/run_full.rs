@@ -15,6 +15,7 @@ use rushlight_chain::{SealCheck, store::Budget, system_clock};
 use rushlight_full::{FullChain, FullConfig, FullNode, FullNodeConfig, ImportProgress};
 use rushlight_light::LightClient;
 use rushlight_p2p::{Enode, ServerHandle};
+use rushlight_rpc::Services;
 use tracing::{info, warn};
 
 use crate::{
@@ -80,7 +81,7 @@ pub(crate) fn run(args: &FullArgs, console: &Console) -> Result<(), Fatal> {
         // Nothing is missing in a full peer's store, so that the same reads ask nobody.
         let network = args.node.networkid.unwrap_or(chain.spec.chain_id);
         let client = Arc::new(LightClient::new(full.headers(), full, node.sync().watch(), network));
-        let rpc = match serve(&client, node.server(), endpoints).await {
+        let rpc = match serve(Services::new(client, node.server().clone(), settings::client_name()), endpoints).await {
             Ok(rpc) => rpc,
             Err(fatal) => {
                 stop(node).await;

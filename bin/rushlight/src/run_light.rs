@@ -1,12 +1,9 @@
 //! `rushlight`: the light node.
 
-use std::sync::Arc;
-
 use rushlight_chain::{SealPolicy, store::Budget, system_clock};
-use rushlight_light::{LightClient, LightConfig, LightNode};
-use rushlight_p2p::ServerHandle;
+use rushlight_light::{LightConfig, LightNode};
 use rushlight_rpc::{
-    Endpoints, RpcHandles,
+    Endpoints, RpcHandles, Services,
     config::{DEFAULT_IPC_NAME, DEFAULT_PORT, DEFAULT_WS_PORT},
 };
 use rushlight_sync::SyncStatus;
@@ -50,7 +47,7 @@ pub(crate) fn run(args: &LightArgs, console: &Console) -> Result<(), Fatal> {
             seed: rand::random(),
         };
         let node = LightNode::start(config).await.map_err(|error| Fatal::from_error(&error))?;
-        let rpc = match serve(node.client(), node.server(), endpoints).await {
+        let rpc = match serve(services(&node), endpoints).await {
             Ok(rpc) => rpc,
             Err(fatal) => {
                 node.shutdown().await;
@@ -70,15 +67,14 @@ pub(crate) fn run(args: &LightArgs, console: &Console) -> Result<(), Fatal> {
     })
 }
 
+/// What JSON-RPC answers from.
+pub(crate) fn services(node: &LightNode) -> Services {
+    Services::new(node.client().clone(), node.server().clone(), settings::client_name())
+}
+
 /// JSON-RPC before a node of either kind.
-pub(crate) async fn serve(
-    client: &Arc<LightClient>,
-    server: &ServerHandle,
-    endpoints: Endpoints,
-) -> Result<RpcHandles, Fatal> {
-    rushlight_rpc::serve_all(endpoints, client.clone(), server.clone(), settings::client_name())
-        .await
-        .map_err(|error| Fatal::from_error(&error))
+pub(crate) async fn serve(services: Services, endpoints: Endpoints) -> Result<RpcHandles, Fatal> {
+    rushlight_rpc::serve_all(endpoints, services).await.map_err(|error| Fatal::from_error(&error))
 }
 
 /// Shows how far sync has come, for as long as it goes on, where a bar can be shown; elsewhere sync's own log lines

@@ -17,6 +17,7 @@
 //!   store       columns, atomic batches; RocksDB or memory
 //!   sampling    which seals a node checks that does not check all
 //!   header_chain  the chain of headers: total difficulty, reorganisations, canonical index, events
+//!   pool        what the transaction pools share: their interface, transactions, why one is refused
 //!   access      what serving reads, filled by light and full
 //! ```
 //!
@@ -35,6 +36,7 @@ pub mod era1;
 pub mod ethash;
 pub mod header;
 pub mod header_chain;
+pub mod pool;
 mod rules;
 pub mod sampling;
 mod seal;

@@ -1,4 +1,4 @@
-use alloy_primitives::{B256, U256};
+use alloy_primitives::{B256, Bytes, U256};
 use rushlight_chain::block::RawBlock;
 use rushlight_p2p::PeerId;
 
@@ -25,12 +25,12 @@ pub enum SessionEvent {
         /// The total difficulty that the peer claims for it, its own included.
         td: U256,
     },
-    /// The peer sent transactions; they are well formed, remembered as known to it, and dropped.
+    /// The peer sent transactions; they are well formed, and remembered as known to it.
     Transactions {
         /// Who sent them.
         session: Session,
-        /// Hashes of those that the peer had not sent before, in order.
-        hashes: Vec<B256>,
+        /// Those that the peer had not sent before, in order: hash, and bytes in their network form.
+        transactions: Vec<(B256, Bytes)>,
         /// How many of them the peer had sent before, in this session.
         repeated: usize,
     },

@@ -8,11 +8,11 @@ use alloy_eips::eip4895::Withdrawal;
 use alloy_primitives::{Address, B256};
 use revm::primitives::hardfork::SpecId;
 use rushlight_chain::{ChainSpec, Consensus, RawBlock, SealedHeader, clique, verify_body};
+use rushlight_evm::Rules;
 
 use crate::error::{InsertError, Refusal, Rule, optional};
 use crate::execute::{ExecuteError, Input, execute};
 use crate::nodes::Nodes;
-use crate::rules::Rules;
 use crate::state::{Ancestors, State, StateError};
 use crate::tries::list_root;
 

@@ -11,19 +11,16 @@ use alloy_consensus::{Eip658Value, Header, Receipt, ReceiptEnvelope, Transaction
 use alloy_eips::eip4895::Withdrawal;
 use alloy_evm::block::calc;
 use alloy_evm::eth::dao_fork::{DAO_HARDFORK_ACCOUNTS, DAO_HARDFORK_BENEFICIARY};
-use alloy_evm::{EthEvmFactory, Evm, EvmEnv, EvmFactory, FromRecoveredTx};
+use alloy_evm::{EthEvmFactory, Evm, EvmFactory, FromRecoveredTx};
 use alloy_primitives::{Address, B256, Bloom, U256};
+use revm::context::TxEnv;
 use revm::context::result::{EVMError, ExecutionResult};
-use revm::context::{BlockEnv, CfgEnv, TxEnv};
-use revm::context_interface::block::BlobExcessGasAndPrice;
 use revm::primitives::hardfork::SpecId;
 use revm::{Database, DatabaseCommit};
 
-use rushlight_chain::blob_base_fee;
+use rushlight_evm::{Rules, environment, meter};
 
 use crate::error::{Refusal, Rule};
-use crate::net_gas;
-use crate::rules::{Randomness, Rules};
 use crate::state::{State, StateError};
 use crate::system;
 
@@ -76,8 +73,8 @@ pub(crate) fn execute(rules: &Rules, block: &Input<'_>, state: &mut State<'_>) -
     let mut requests_hash = None;
     // Without transactions there is nothing to run before Cancun.
     if !block.transactions.is_empty() || rules.spec.is_enabled_in(SpecId::CANCUN) {
-        let evm = EthEvmFactory::default().create_evm(&mut *state, environment(rules, block));
-        let mut evm = if rules.net_storage_gas { net_gas::meter(evm) } else { evm };
+        let evm = EthEvmFactory::default().create_evm(&mut *state, environment(rules, block.header, block.beneficiary));
+        let mut evm = if rules.net_storage_gas { meter(evm, false) } else { evm };
         system::before(rules, &mut evm, block.header)?;
         for (index, transaction) in block.transactions.iter().enumerate() {
             let left = block.header.gas_limit - gas_used;
@@ -106,36 +103,6 @@ pub(crate) fn execute(rules: &Rules, block: &Input<'_>, state: &mut State<'_>) -
         pay_rewards(reward, block, state)?;
     }
     Ok(Outcome { receipts, gas_used, bloom, state_root: state.root()?, requests_hash })
-}
-
-fn environment(rules: &Rules, block: &Input<'_>) -> EvmEnv {
-    let header = block.header;
-    let block = BlockEnv {
-        number: U256::from(header.number),
-        beneficiary: block.beneficiary,
-        timestamp: U256::from(header.timestamp),
-        gas_limit: header.gas_limit,
-        basefee: header.base_fee_per_gas.unwrap_or_default(),
-        difficulty: header.difficulty,
-        prevrandao: rules.randomness.map(|randomness| match randomness {
-            Randomness::MixHash => header.mix_hash,
-            Randomness::Zero => B256::ZERO,
-        }),
-        blob_excess_gas_and_price: rules.blobs.map(|blobs| {
-            let excess_blob_gas = header.excess_blob_gas.unwrap_or_default();
-            BlobExcessGasAndPrice { excess_blob_gas, blob_gasprice: blob_base_fee(&blobs, excess_blob_gas) }
-        }),
-        ..BlockEnv::default()
-    };
-    let mut config = CfgEnv::new_with_spec(rules.spec).with_chain_id(rules.chain_id);
-    if rules.net_storage_gas {
-        net_gas::price(&mut config);
-    }
-    if let Some(blobs) = rules.blobs {
-        config.max_blobs_per_tx = Some(blobs.max_blobs_per_tx);
-        config.blob_base_fee_update_fraction = u64::try_from(blobs.update_fraction).ok();
-    }
-    EvmEnv::new(config, block)
 }
 
 fn transact<E>(

@@ -19,11 +19,11 @@ use alloy_genesis::{Genesis, GenesisAccount};
 use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256, address, bytes, keccak256};
 use rushlight_chain::clique::{self, IN_TURN, SEAL_LENGTH, SealingError, VANITY_LENGTH, signer_address};
 use rushlight_chain::{ChainSpec, MemoryStore, RawBlock, SealedHeader, SpecError, header};
+use rushlight_evm::Rules;
 use secp256k1::{Message, SecretKey};
 
 use crate::execute::{ExecuteError, Input, execute};
 use crate::nodes::Nodes;
-use crate::rules::Rules;
 use crate::state::{State, StateError};
 use crate::tries::genesis_root;
 

@@ -12,7 +12,6 @@
 //!   state     … the state of one root, over …
 //!   nodes     … everything by its hash, on disk (`tries`, `lookup`: what a block adds to it)
 //!   generate  long chains for benchmarks and tests
-//!   rules     which fork's rules a block is executed by (`net_gas`: what the EVM in use lacks of them)
 //! ```
 //!
 //! Whatever comes in, from a file, a peer or the own sealer, takes the one way through [`FullChain::insert`]: header
@@ -29,11 +28,9 @@ mod generate;
 mod import;
 mod insert;
 mod lookup;
-mod net_gas;
 mod node;
 mod nodes;
 mod rlp_file;
-mod rules;
 mod sealer;
 mod state;
 mod system;

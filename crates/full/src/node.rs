@@ -83,6 +83,7 @@ impl FullNode {
             sink: chain.clone(),
             peers: PeerSet::new(),
             events,
+            transactions: None,
             clock: chain.clock.clone(),
             seed,
         });

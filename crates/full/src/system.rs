@@ -21,8 +21,8 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Refusal, Rule};
 use crate::execute::ExecuteError;
-use crate::rules::Rules;
 use crate::state::StateError;
+use rushlight_evm::Rules;
 
 /// `keccak256("DepositEvent(bytes,bytes,bytes,bytes,bytes)")`
 const DEPOSIT_EVENT: B256 = b256!("649bbc62d0e31342afea4e5cd82d4049e7e1ee912fc0889aa790803be39038c5");

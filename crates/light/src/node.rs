@@ -161,6 +161,7 @@ impl LightNode {
             sink: Arc::new(HeaderSink(chain.clone())),
             peers: peers.clone(),
             events: inbox,
+            transactions: None,
             clock,
             seed: config.seed,
         });

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
-    sync::Arc,
+    ops::Deref,
 };
 
 use jsonrpsee::{
@@ -11,11 +11,9 @@ use jsonrpsee::{
     server::Methods,
     types::{ErrorObjectOwned, Params},
 };
-use rushlight_light::LightClient;
-use rushlight_p2p::ServerHandle;
 use tracing::warn;
 
-use crate::{admin, eth, net, params::Args};
+use crate::{Services, admin, eth, net, params::Args};
 
 /// A method's outcome.
 pub(crate) type Answer<T> = Result<T, ErrorObjectOwned>;
@@ -26,12 +24,17 @@ pub(crate) const MODULES: [(&str, &str); 5] =
 
 /// What the methods read from.
 pub(crate) struct Api {
-    pub(crate) client: Arc<LightClient>,
-    pub(crate) server: ServerHandle,
-    /// What `web3_clientVersion` says.
-    pub(crate) version: String,
+    pub(crate) services: Services,
     /// Modules that are on, with their versions.
     pub(crate) modules: BTreeMap<&'static str, &'static str>,
+}
+
+impl Deref for Api {
+    type Target = Services;
+
+    fn deref(&self) -> &Services {
+        &self.services
+    }
 }
 
 /// The module list that an operator gave, sorted into what exists and what does not. `rpc` is always on: it only

@@ -43,6 +43,7 @@ mod websocket;
 
 use std::sync::Arc;
 
+use rushlight_chain::pool::TransactionPool;
 use rushlight_light::LightClient;
 use rushlight_p2p::ServerHandle;
 
@@ -59,34 +60,41 @@ pub fn modules() -> impl Iterator<Item = &'static str> {
     api::MODULES.into_iter().map(|(name, _)| name)
 }
 
-/// Listens on `config.addr` and answers over HTTP from `client`, `server` (the peers) and `version`
-/// (`web3_clientVersion`), until the handle is shut down.
+/// What every transport answers from.
+#[derive(Clone)]
+pub struct Services {
+    /// The chain and its states.
+    pub client: Arc<LightClient>,
+    /// The peers.
+    pub server: ServerHandle,
+    /// What `web3_clientVersion` says.
+    pub version: String,
+    /// Transactions that wait. Without it the methods that need one do not exist.
+    pub pool: Option<Arc<dyn TransactionPool>>,
+}
+
+impl Services {
+    /// What a node that only reads has.
+    pub fn new(client: Arc<LightClient>, server: ServerHandle, version: impl Into<String>) -> Self {
+        Self { client, server, version: version.into(), pool: None }
+    }
+}
+
+/// Listens on `config.addr` and answers over HTTP from `services`, until the handle is shut down.
 ///
 /// # Errors
 /// The address cannot be listened on.
-pub async fn serve(
-    config: RpcConfig,
-    client: Arc<LightClient>,
-    server: ServerHandle,
-    version: impl Into<String>,
-) -> Result<RpcHandle, RpcError> {
-    let node = Node { client, server, version: version.into() };
-    start_http(&node, &config, None).await
+pub async fn serve(config: RpcConfig, services: Services) -> Result<RpcHandle, RpcError> {
+    start_http(&services, &config, None).await
 }
 
 /// The same over every way in that `endpoints` has, until the handles are shut down.
 ///
 /// # Errors
 /// An address cannot be listened on, or the IPC socket not made; then nothing is left running.
-pub async fn serve_all(
-    endpoints: Endpoints,
-    client: Arc<LightClient>,
-    server: ServerHandle,
-    version: impl Into<String>,
-) -> Result<RpcHandles, RpcError> {
-    let node = Node { client, server, version: version.into() };
+pub async fn serve_all(endpoints: Endpoints, services: Services) -> Result<RpcHandles, RpcError> {
     let mut handles = RpcHandles::default();
-    match start_all(&node, &endpoints, &mut handles).await {
+    match start_all(&services, &endpoints, &mut handles).await {
         Ok(()) => Ok(handles),
         Err(error) => {
             handles.shutdown().await;
@@ -123,21 +131,9 @@ impl RpcHandles {
     }
 }
 
-/// What every transport answers from.
-struct Node {
-    client: Arc<LightClient>,
-    server: ServerHandle,
-    version: String,
-}
-
-impl Node {
+impl Services {
     fn dispatch(&self, transport: &str, modules: &[String], bounds: Bounds) -> Result<Dispatch, RpcError> {
-        let api = api::Api {
-            client: self.client.clone(),
-            server: self.server.clone(),
-            version: self.version.clone(),
-            modules: api::choose(transport, modules),
-        };
+        let api = api::Api { services: self.clone(), modules: api::choose(transport, modules) };
         let (methods, names) = api::methods(api)?;
         let Bounds { request, batch, response } = bounds;
         let limits = rules::Limits {
@@ -163,7 +159,7 @@ struct Bounds {
     response: u32,
 }
 
-async fn start_all(node: &Node, endpoints: &Endpoints, handles: &mut RpcHandles) -> Result<(), RpcError> {
+async fn start_all(node: &Services, endpoints: &Endpoints, handles: &mut RpcHandles) -> Result<(), RpcError> {
     // Two servers that may take any port take two.
     let shared =
         |ws: &&WsConfig| ws.addr.port() != 0 && endpoints.http.as_ref().is_some_and(|http| http.addr == ws.addr);
@@ -185,7 +181,7 @@ async fn start_all(node: &Node, endpoints: &Endpoints, handles: &mut RpcHandles)
     Ok(())
 }
 
-async fn start_http(node: &Node, http: &RpcConfig, ws: Option<&WsConfig>) -> Result<RpcHandle, RpcError> {
+async fn start_http(node: &Services, http: &RpcConfig, ws: Option<&WsConfig>) -> Result<RpcHandle, RpcError> {
     let bounds = Bounds { request: http.max_body, batch: http.max_batch, response: http.max_response };
     let dispatch = node.dispatch("HTTP", &http.modules, bounds)?;
     let (hosts, cors) = (gate::HostFilter::new(&http.vhosts), cors::Cors::new(&http.cors));

@@ -24,6 +24,6 @@ mod service;
 mod sink;
 mod status;
 
-pub use service::{SyncConfig, SyncHandle, SyncService};
+pub use service::{PeerTransactions, SyncConfig, SyncHandle, SyncService};
 pub use sink::{ChainSink, Fault, HeaderSink, Item, Refused, Want};
 pub use status::{Progress, Stopped, SyncStatus};

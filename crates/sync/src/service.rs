@@ -5,10 +5,11 @@ mod task;
 
 use std::sync::Arc;
 
-use alloy_primitives::U256;
+use alloy_primitives::{B256, Bytes, U256};
 use rushlight_chain::{Clock, RawBlock};
 use rushlight_eth::SessionEvent;
 use rushlight_odr::PeerSet;
+use rushlight_p2p::PeerId;
 use tokio::sync::{mpsc, watch};
 
 use crate::{ChainSink, SyncStatus};
@@ -24,10 +25,22 @@ pub struct SyncConfig {
     pub peers: PeerSet,
     /// What the sessions tell. Nobody else reads it.
     pub events: mpsc::Receiver<SessionEvent>,
+    /// Where transactions that peers send go, if anybody wants them. What finds no room is dropped: peers send more, and
+    /// ours are sent again.
+    pub transactions: Option<mpsc::Sender<PeerTransactions>>,
     /// The wall clock, against which claims' timestamps are checked.
     pub clock: Clock,
     /// Seed of the choices that chance makes.
     pub seed: u64,
+}
+
+/// Transactions that a peer had not sent before in its session: well formed, and nothing else of them checked.
+#[derive(Debug, Clone)]
+pub struct PeerTransactions {
+    /// Who sent them.
+    pub peer: PeerId,
+    /// Hash, and bytes in their network form.
+    pub transactions: Vec<(B256, Bytes)>,
 }
 
 /// Starts synchronisation.

@@ -1,6 +1,6 @@
 //! What one incoming message says, in the light of the question that it answers: pure.
 
-use alloy_primitives::{B256, U256, keccak256};
+use alloy_primitives::{B256, Bytes, U256, keccak256};
 use rushlight_chain::block::RawBlock;
 
 use super::{
@@ -18,7 +18,7 @@ pub(crate) enum Inbound {
     Asked(Asked),
     Answer(Answer),
     NewBlock { hash: B256, block: RawBlock, td: U256 },
-    Transactions(Vec<B256>),
+    Transactions(Vec<(B256, Bytes)>),
 }
 
 /// Decodes and checks a message. `question` is the oldest open one of the type that the message answers.
@@ -34,10 +34,11 @@ pub(crate) fn read(id: u64, payload: &[u8], question: Option<&Question>) -> Resu
             Inbound::NewBlock { hash: keccak256(&new.block.header), block: new.block, td: new.td }
         }
         Message28::Transactions(transactions) => {
-            let hashes = transactions.0.iter().enumerate().map(|(index, raw)| {
-                transaction_hash(raw).map_err(|error| Breach::new(id, Why::Transaction { index, error }))
+            let hashed = transactions.0.into_iter().enumerate().map(|(index, raw)| match transaction_hash(&raw) {
+                Ok(hash) => Ok((hash, raw)),
+                Err(error) => Err(Breach::new(id, Why::Transaction { index, error })),
             });
-            Inbound::Transactions(hashes.collect::<Result<_, _>>()?)
+            Inbound::Transactions(hashed.collect::<Result<_, _>>()?)
         }
         answer @ (Message28::BlockHashes(_)
         | Message28::BlockHeaders(_)

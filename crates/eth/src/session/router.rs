@@ -1,6 +1,6 @@
 use std::{future::poll_fn, sync::atomic::Ordering, task::Poll};
 
-use alloy_primitives::B256;
+use alloy_primitives::{B256, Bytes};
 use rushlight_p2p::{Message, ProtocolStream};
 use tokio::sync::mpsc;
 
@@ -119,12 +119,12 @@ impl Router {
                 self.tell(SessionEvent::NewBlock { session: self.session.clone(), block, td });
             }
             Inbound::Transactions(received) => {
-                let (mut hashes, repeated) = note_transactions(&mut lock(&shared.known), received);
+                let (mut transactions, repeated) = note_transactions(&mut lock(&shared.known), received);
                 if !shared.accept_transactions.load(Ordering::Relaxed) {
-                    hashes.clear();
+                    transactions.clear();
                 }
-                if !hashes.is_empty() || repeated > 0 {
-                    self.tell(SessionEvent::Transactions { session: self.session.clone(), hashes, repeated });
+                if !transactions.is_empty() || repeated > 0 {
+                    self.tell(SessionEvent::Transactions { session: self.session.clone(), transactions, repeated });
                 }
             }
         }
@@ -140,12 +140,12 @@ impl Router {
 }
 
 /// Remembers what the peer sent: what it had not sent before, and how many it had.
-fn note_transactions(known: &mut Known, received: Vec<B256>) -> (Vec<B256>, usize) {
+fn note_transactions(known: &mut Known, received: Vec<(B256, Bytes)>) -> (Vec<(B256, Bytes)>, usize) {
     let count = received.len();
-    let mut hashes = received;
-    hashes.retain(|hash| !known.received_transaction(*hash));
-    let repeated = count - hashes.len();
-    (hashes, repeated)
+    let mut new = received;
+    new.retain(|(hash, _)| !known.received_transaction(*hash));
+    let repeated = count - new.len();
+    (new, repeated)
 }
 
 /// The next request of any type that has a place. Never ends: the session itself holds a sender of each.

@@ -12,7 +12,10 @@ use super::support::{Node, TestChain, join_nodes, transaction};
 
 async fn received(node: &mut Node) -> (Vec<alloy_primitives::B256>, usize) {
     match node.events.recv().await.unwrap() {
-        SessionEvent::Transactions { hashes, repeated, .. } => (hashes, repeated),
+        SessionEvent::Transactions { transactions, repeated, .. } => {
+            assert!(transactions.iter().all(|(hash, raw)| *hash == keccak256(raw)));
+            (transactions.into_iter().map(|(hash, _)| hash).collect(), repeated)
+        }
         other => panic!("expected Transactions, got {other:?}"),
     }
 }

@@ -29,7 +29,7 @@ use rushlight_chain::{
 use rushlight_light::LightClient;
 use rushlight_odr::{Source, Unavailable, Wanted, What};
 use rushlight_p2p::{BoxFuture, Peer, Protocol, ProtocolError, ProtocolStream, Server, ServerConfig, TcpTransport};
-use rushlight_rpc::{Endpoints, RpcConfig, RpcError, RpcHandle, RpcHandles};
+use rushlight_rpc::{Endpoints, RpcConfig, RpcError, RpcHandle, RpcHandles, Services};
 use rushlight_sync::{Progress, SyncStatus};
 use secp256k1::{Message, SecretKey};
 use tokio::sync::watch;
@@ -335,7 +335,7 @@ impl Fixture {
         let mut server = ServerConfig::new(key(7), Arc::new(TcpTransport));
         server.protocols.push(Arc::new(Silent));
         let server = Server::start(server).await.unwrap();
-        let handles = rushlight_rpc::serve_all(endpoints, Arc::new(client), server, VERSION).await?;
+        let handles = rushlight_rpc::serve_all(endpoints, Services::new(Arc::new(client), server, VERSION)).await?;
         let addr = SocketAddr::from(([127, 0, 0, 1], 0));
         Ok((handles, Self { addr, rpc: None, hanging, headers, uncle, branch, status, chain }))
     }

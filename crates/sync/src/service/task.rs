@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{debug, info};
 
-use super::{Command, SyncConfig, log};
+use super::{Command, PeerTransactions, SyncConfig, log};
 use crate::machine::{
     Action, Answer, Ask, ClaimRule, Event, Failure, Machine, MachineConfig, Now, Offence, PeerKey, Report, RequestId,
     TICK, View, limits::SETTLE_EVERY,
@@ -37,6 +37,7 @@ pub(super) struct Task {
     want: Want,
     peers: PeerSet,
     events: mpsc::Receiver<SessionEvent>,
+    transactions: Option<mpsc::Sender<PeerTransactions>>,
     clock: Clock,
     began: Instant,
     sessions: HashMap<PeerKey, Session>,
@@ -66,7 +67,7 @@ enum Input {
 
 impl Task {
     pub(super) fn new(config: SyncConfig, publish: watch::Sender<SyncStatus>) -> Self {
-        let SyncConfig { sink, peers, events, clock, seed } = config;
+        let SyncConfig { sink, peers, events, transactions, clock, seed } = config;
         let want = sink.want();
         let machine =
             Machine::new(MachineConfig { want, rule: ClaimRule::of(&sink.spec()), seed, settle_every: SETTLE_EVERY });
@@ -77,6 +78,7 @@ impl Task {
             want,
             peers,
             events,
+            transactions,
             clock,
             began: Instant::now(),
             sessions: HashMap::new(),
@@ -151,9 +153,13 @@ impl Task {
                 };
                 self.handle(Event::NewBlock { peer: live.key, item, td });
             }
-            SessionEvent::Transactions { session, repeated, .. } => {
+            SessionEvent::Transactions { session, transactions, repeated } => {
                 for _ in 0..repeated.min(MAX_REPEATS) {
                     self.peers.penalise(&session.id(), Penalty::RepeatedTransaction, "sent a transaction twice");
+                }
+                if let Some(pool) = self.transactions.as_ref().filter(|_| !transactions.is_empty()) {
+                    // A pool that is behind misses some.
+                    let _ = pool.try_send(PeerTransactions { peer: session.id(), transactions });
                 }
             }
         }

@@ -249,8 +249,14 @@ impl Node {
         trusted.into_iter().for_each(|head| chain.trust(head).unwrap());
         let set = PeerSet::new();
         let (events_in, events) = mpsc::channel(256);
-        let sync =
-            SyncService::spawn(SyncConfig { sink: sink(chain.clone()), peers: set.clone(), events, clock, seed: 1 });
+        let sync = SyncService::spawn(SyncConfig {
+            sink: sink(chain.clone()),
+            peers: set.clone(),
+            events,
+            transactions: None,
+            clock,
+            seed: 1,
+        });
         let mut config = server(network, number);
         config.protocols = vec![Arc::new(EthProtocol::new(EthConfig::new(Arc::new(Own(chain.clone())), events_in)))];
         config.static_peers = peers.iter().map(|peer| peer.server.enode()).collect();

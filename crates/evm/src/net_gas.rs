@@ -9,7 +9,6 @@ use alloy_evm::{Database, EthEvm};
 use revm::bytecode::opcode::SSTORE;
 use revm::context::CfgEnv;
 use revm::context_interface::cfg::{GasId, gas};
-use revm::inspector::NoOpInspector;
 use revm::interpreter::instructions::host::sstore_with_gas_accounting;
 use revm::interpreter::interpreter::EthInterpreter;
 use revm::interpreter::{Host, Instruction, InstructionContext, InstructionExecResult, InstructionResult};
@@ -29,13 +28,11 @@ pub(crate) fn price(config: &mut CfgEnv) {
     ]);
 }
 
-/// The same EVM with the instruction that takes them.
-pub(crate) fn meter<DB: Database>(
-    evm: EthEvm<DB, NoOpInspector, PrecompilesMap>,
-) -> EthEvm<DB, NoOpInspector, PrecompilesMap> {
+/// The same EVM with the instruction that takes them. `inspect`: whether its inspector is on.
+pub fn meter<DB: Database, I>(evm: EthEvm<DB, I, PrecompilesMap>, inspect: bool) -> EthEvm<DB, I, PrecompilesMap> {
     let mut evm = evm.into_inner();
     evm.instruction.insert_instruction(SSTORE, Instruction::new(sstore), 0);
-    EthEvm::new(evm, false)
+    EthEvm::new(evm, inspect)
 }
 
 fn sstore<H: Host + ?Sized>(context: InstructionContext<'_, H, EthInterpreter>) -> InstructionExecResult {
@@ -97,7 +94,7 @@ mod tests {
             price(&mut config);
             let evm = EthEvmFactory::default().create_evm(db, EvmEnv::new(config, BlockEnv::default()));
             let transaction = TxEnv { kind: TxKind::Call(to), gas_limit: 21_000 + gas, ..TxEnv::default() };
-            let result = meter(evm).transact_raw(transaction).unwrap().result;
+            let result = meter(evm, false).transact_raw(transaction).unwrap().result;
             assert!(result.is_success(), "{code}: {result:?}");
             // At most half of what was spent comes back.
             let spent = 21_000 + gas;

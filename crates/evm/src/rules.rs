@@ -12,7 +12,7 @@ const ETHER: u128 = 1_000_000_000_000_000_000;
 
 /// What PREVRANDAO (EIP-4399) answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Randomness {
+pub enum Randomness {
     /// The header's mix hash, as the beacon chain drew it.
     MixHash,
     /// Zero: on an extended clique chain nobody draws.
@@ -21,29 +21,30 @@ pub(crate) enum Randomness {
 
 /// The rules of one block: what the chain's specification says at its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Rules {
-    pub(crate) chain_id: u64,
+pub struct Rules {
+    /// The chain id of EIP-155.
+    pub chain_id: u64,
     /// The EVM's rules.
-    pub(crate) spec: SpecId,
+    pub spec: SpecId,
     /// Whether a storage write costs what it does in the end (EIP-1283), as between Constantinople and Petersburg.
-    pub(crate) net_storage_gas: bool,
+    pub net_storage_gas: bool,
     /// Whether transactions may carry a chain id (EIP-155).
-    pub(crate) replay_protection: bool,
+    pub replay_protection: bool,
     /// Whether this is the block at which the DAO's money moves (EIP-779).
-    pub(crate) dao: bool,
+    pub dao: bool,
     /// What the miner gets for the block, in wei; none on a clique chain, and none by proof of stake.
-    pub(crate) reward: Option<u128>,
+    pub reward: Option<u128>,
     /// What PREVRANDAO answers; nothing where the instruction is still DIFFICULTY.
-    pub(crate) randomness: Option<Randomness>,
+    pub randomness: Option<Randomness>,
     /// The blob schedule in force, from Cancun on.
-    pub(crate) blobs: Option<BlobParams>,
+    pub blobs: Option<BlobParams>,
     /// Whose logs are deposits (EIP-6110).
-    pub(crate) deposit_contract: Option<Address>,
+    pub deposit_contract: Option<Address>,
 }
 
 impl Rules {
     /// The rules of the block with this header, which header rules have let pass, or the name of what is not supported.
-    pub(crate) fn at(spec: &ChainSpec, header: &Header) -> Result<Rules, String> {
+    pub fn at(spec: &ChainSpec, header: &Header) -> Result<Rules, String> {
         let Header { number, timestamp, .. } = *header;
         // By the header rules no other block has no difficulty.
         let merged = spec.forks.terminal_total_difficulty().is_some() && header.difficulty.is_zero();
