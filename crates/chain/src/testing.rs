@@ -1,15 +1,20 @@
-//! Cheap proof of work, for tests and simulations only. No node takes it.
+//! Cheap proof of work, and transactions signed with a key at hand: for tests and simulations only. No node takes such work.
 //!
 //! Chains made here keep every rule of ethash chains but the work: the difficulty grows and falls, uncles have valid
 //! headers, and a seal can be right or wrong. Only the seal's rule is a toy's, one hash.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use alloy_consensus::Header;
 use alloy_consensus::constants::{EMPTY_OMMER_ROOT_HASH, EMPTY_ROOT_HASH};
-use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy_consensus::{Header, SignableTransaction, Signed, TxEip4844WithSidecar};
+use alloy_eips::eip2718::Encodable2718;
+use alloy_eips::eip4844::Blob;
+use alloy_eips::eip7594::BlobTransactionSidecarVariant;
+use alloy_primitives::{Address, B256, Bytes, Signature, U256, keccak256};
+use secp256k1::{Message, SecretKey};
 
 use crate::block::{Body, RawBlock};
+use crate::pool::{PoolTransaction, PooledTransaction};
 use crate::rules::{next_gas_limit, set_fork_fields};
 use crate::seal::{SealCheck, SealError, seal_hash};
 use crate::spec::{Activation, ChainSpec, Consensus, Fork, Forks};
@@ -147,4 +152,53 @@ impl ToyMiner {
         let sealed = toy_seal(template);
         RawBlock::from_parts(header::encode(&sealed), body)
     }
+}
+
+/// Signs a hash.
+pub fn sign_hash(key: &SecretKey, hash: B256) -> Signature {
+    let (recovery, bytes) =
+        secp256k1::SECP256K1.sign_ecdsa_recoverable(Message::from_digest(hash.0), key).serialize_compact();
+    Signature::from_bytes_and_parity(&bytes, i32::from(recovery) == 1)
+}
+
+/// Signs a transaction, and puts it into the form in which peers and wallets send it.
+///
+/// # Panics
+/// Where what was signed does not decode again.
+pub fn signed<T>(key: &SecretKey, tx: T) -> PoolTransaction
+where
+    T: SignableTransaction<Signature>,
+    PooledTransaction: From<Signed<T>>,
+{
+    let signature = sign_hash(key, tx.signature_hash());
+    decoded(&PooledTransaction::from(tx.into_signed(signature)))
+}
+
+/// As [`signed`], with blobs.
+///
+/// # Panics
+/// As [`signed`].
+pub fn signed_blobs(key: &SecretKey, tx: TxEip4844WithSidecar<BlobTransactionSidecarVariant>) -> PoolTransaction {
+    let signature = sign_hash(key, tx.tx.signature_hash());
+    decoded(&PooledTransaction::Eip4844(tx.into_signed(signature)))
+}
+
+fn decoded(tx: &PooledTransaction) -> PoolTransaction {
+    PoolTransaction::decode(tx.encoded_2718().into()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A sidecar with so many blobs, of which none is like another. `cells`: with proofs of cells (version 1).
+///
+/// # Panics
+/// Where the trusted setup does not read.
+pub fn sidecar(blobs: u8, cells: bool) -> BlobTransactionSidecarVariant {
+    // Each element of 32 bytes is small enough to be one of the field; a blob of equal ones would have a trivial proof.
+    let byte = |number: u8, place: usize| if place % 32 == 31 { (place / 32) as u8 ^ number } else { 0 };
+    let blobs: Vec<_> =
+        (1..=blobs).map(|number| Blob::from(std::array::from_fn(|place| byte(number, place)))).collect();
+    let settings = crate::pool::kzg_settings();
+    let made = alloy_eips::eip4844::BlobTransactionSidecar::try_from_blobs_with_settings(blobs, settings);
+    let made = made.map(BlobTransactionSidecarVariant::Eip4844);
+    let made = if cells { made.and_then(|made| made.try_convert_into_eip7594_with_settings(settings)) } else { made };
+    made.unwrap_or_else(|error| panic!("{error:?}"))
 }

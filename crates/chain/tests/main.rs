@@ -4,4 +4,5 @@
 #![allow(clippy::unwrap_used)]
 
 mod chain;
+mod pool;
 mod rules;

@@ -1,7 +1,7 @@
 //! Why a transaction is refused. The texts are go-ethereum's (`core/error.go`, `core/txpool/errors.go`), as wallets look
 //! for them.
 
-use alloy_primitives::U256;
+use alloy_primitives::{B256, U256};
 
 use crate::store::StoreError;
 
@@ -137,6 +137,20 @@ pub enum PoolError {
         /// What is missing.
         overshot: U256,
     },
+    /// As [`PoolError::Overdraft`], in the place of another one.
+    #[error(
+        "insufficient funds for gas * price + value: balance {balance}, queued cost {queued}, tx bumped {bump}, overshot {overshot}"
+    )]
+    OverdraftBump {
+        /// The account's.
+        balance: U256,
+        /// What those that wait may cost, with the one whose place it takes.
+        queued: U256,
+        /// What it costs more than that one.
+        bump: U256,
+        /// What is missing.
+        overshot: U256,
+    },
     /// Pays less than what it would take the place of, and a tenth (blobs: as much again).
     #[error("replacement transaction underpriced")]
     ReplacementUnderpriced,
@@ -155,6 +169,15 @@ pub enum PoolError {
     /// The sender has transactions of the other kind (blobs, no blobs).
     #[error("address already reserved")]
     AlreadyReserved,
+    /// A transaction that waits for others would push out one that does not.
+    #[error("future transaction tries to replace pending")]
+    FutureReplacePending,
+    /// As [`PoolError::InflightLimit`], and the one has to be the next.
+    #[error("gapped-nonce tx from delegated accounts")]
+    GappedDelegated,
+    /// An authorization (EIP-7702) by an account that has transactions of its own under way.
+    #[error("authority already reserved")]
+    AuthorityReserved,
     /// A sender with a delegation (EIP-7702), or authority over one, has one transaction at a time.
     #[error("in-flight transaction limit reached for delegated accounts")]
     InflightLimit,
@@ -166,12 +189,54 @@ pub enum PoolError {
         /// The most.
         limit: usize,
     },
+    /// A blob transaction without blobs.
+    #[error("blobless blob transaction")]
+    Blobless,
     /// A blob transaction as it stands in a block.
     #[error("missing sidecar in blob transaction")]
     NoSidecar,
-    /// Sidecar and transaction do not belong together, or it has not the parts that its version has.
-    #[error("{0}")]
-    Sidecar(String),
+    /// A sidecar of another version than the fork in force has (EIP-7594).
+    #[error("Wrong sidecar format: unexpected sidecar version, want: {want}, got: {got}")]
+    SidecarVersion {
+        /// The fork's.
+        want: u8,
+        /// The transaction's.
+        got: u8,
+    },
+    /// Not so many proofs as the sidecar's version has.
+    #[error("Wrong sidecar format: invalid number of {got} blob proofs expected {expected}")]
+    SidecarProofs {
+        /// So many.
+        got: usize,
+        /// As many as there should be.
+        expected: usize,
+    },
+    /// Not one blob for each commitment.
+    #[error("invalid number of {blobs} blobs compared to {commitments} commitments")]
+    SidecarBlobs {
+        /// Blobs.
+        blobs: usize,
+        /// Commitments.
+        commitments: usize,
+    },
+    /// Not one commitment for each hash.
+    #[error("invalid number of {commitments} blob commitments compared to {hashes} blob hashes")]
+    SidecarCommitments {
+        /// Commitments.
+        commitments: usize,
+        /// Hashes in the transaction.
+        hashes: usize,
+    },
+    /// A commitment that is not the one whose hash the transaction names.
+    #[error("blob {index}: computed hash {computed:#x} mismatches transaction one {hash:#x}")]
+    BlobHash {
+        /// Which blob.
+        index: usize,
+        /// The commitment's hash.
+        computed: B256,
+        /// The transaction's.
+        hash: B256,
+    },
     /// The blobs are not what the commitments say (EIP-4844, EIP-7594).
     #[error("KZG verification error: {0}")]
     Kzg(String),

@@ -3,10 +3,16 @@
 //!
 //! ```text
 //!   transaction  one transaction, decoded strictly, with its sender
+//!   check        what no state is needed for, and what an account's is needed for
+//!   gas          … the least gas that a transaction needs
+//!   blobs        … that blobs are what their commitments say (KZG)
 //!   error        why one is refused, in go-ethereum's words
 //! ```
 
+mod blobs;
+mod check;
 mod error;
+mod gas;
 mod transaction;
 
 use std::collections::BTreeMap;
@@ -16,8 +22,12 @@ use std::sync::Arc;
 
 use alloy_primitives::{Address, B256, Bytes};
 
+pub(crate) use blobs::kzg_settings;
+pub use blobs::{needs_cell_proofs, verify_blobs, with_cell_proofs};
+pub use check::{PoolLimits, check, check_account, replaces};
 pub use error::{PoolError, SubmitError};
-pub use transaction::PoolTransaction;
+pub use gas::{floor_data_gas, intrinsic_gas};
+pub use transaction::{PoolTransaction, PooledTransaction};
 
 /// A future that may be sent to another thread.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
