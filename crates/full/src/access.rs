@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use alloy_primitives::{B256, Bytes, U256};
 use rushlight_chain::{Body, ChainAccess, ChainSpec, Extended, Head, Known, RawBlock, SealedHeader};
-use rushlight_odr::{Source, Unavailable, Wanted, What};
+use rushlight_odr::{Location, Source, Unavailable, Wanted, What};
 use rushlight_p2p::BoxFuture;
 use rushlight_sync::{ChainSink, Fault, Item, Refused, Want};
 
 use crate::FullChain;
 use crate::error::{InsertError, Rule};
+use crate::lookup;
 
 /// What a failing disk holds counts as not held, and is logged.
 fn held<T>(what: &'static str, read: Result<Option<T>, rushlight_chain::store::StoreError>) -> Option<T> {
@@ -68,6 +69,10 @@ impl Source for FullChain {
         let body = held("body", self.stored_body(header))
             .ok_or_else(|| unavailable(vec![Wanted::new(header.hash(), What::Body { number: header.number })]));
         Box::pin(std::future::ready(body))
+    }
+
+    fn locate(&self, transaction: &B256) -> Vec<Location> {
+        held("place of a transaction", lookup::places(&*self.store, transaction).map(Some)).unwrap_or_default()
     }
 }
 

@@ -10,6 +10,7 @@ use alloy_consensus::constants::EMPTY_OMMER_ROOT_HASH;
 use alloy_consensus::{Header, ReceiptEnvelope};
 use alloy_primitives::{B256, keccak256};
 use rayon::prelude::*;
+use rushlight_chain::store::StoreError;
 use rushlight_chain::{
     Batch, Body, ChainError, Column, Consensus, Extended, Fork, HeaderError, Known, MAX_UNCLE_DEPTH, Prepared,
     RawBlock, Refusal as HeaderRefusal, UncleError, header, verify_uncles,
@@ -207,7 +208,7 @@ impl FullChain {
             match verify(&self.spec, &self.nodes, block, prepared.signer(index), parent_root, &ancestors) {
                 Ok(receipts) => {
                     self.nodes.keep_block();
-                    self.record(block, &receipts, batch);
+                    self.record(block, &receipts, batch).map_err(|error| (index, error.into()))?;
                 }
                 Err(error) => {
                     self.nodes.drop_block();
@@ -226,16 +227,17 @@ impl FullChain {
     }
 
     /// A good block's body, receipts and look-ups.
-    fn record(&self, block: &Checked, receipts: &[ReceiptEnvelope], batch: &mut Batch) {
+    fn record(&self, block: &Checked, receipts: &[ReceiptEnvelope], batch: &mut Batch) -> Result<(), StoreError> {
         let hash = block.header.hash();
         let body = block.raw.body();
         if Body::known_empty(&block.header).is_none() {
             batch.put_bytes(Column::Bodies, hash.into(), body.encode());
-            lookup::record(&hash, &block.header, &body, batch);
+            lookup::record(&hash, &block.header, &body, &*self.store, batch)?;
         }
         if !receipts.is_empty() {
             batch.put(Column::Receipts, hash, encode_receipts(receipts));
         }
+        Ok(())
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{
     ClientError,
     block::Block,
     old_headers::{Old, OldHeaders},
+    receipts::{self, ReceiptCache, Receipts},
     state::{self, Proof},
 };
 
@@ -31,6 +32,7 @@ pub struct LightClient {
     status: watch::Receiver<SyncStatus>,
     network_id: u64,
     old: OldHeaders,
+    receipts: ReceiptCache,
 }
 
 impl std::fmt::Debug for LightClient {
@@ -47,7 +49,7 @@ impl LightClient {
         status: watch::Receiver<SyncStatus>,
         network_id: u64,
     ) -> Self {
-        Self { chain, source, status, network_id, old: OldHeaders::default() }
+        Self { chain, source, status, network_id, old: OldHeaders::default(), receipts: ReceiptCache::default() }
     }
 
     /// The chain id of EIP-155.
@@ -196,6 +198,16 @@ impl LightClient {
         // Recovering the senders of a full block takes tens of milliseconds.
         let decoding = tokio::task::spawn_blocking(move || Block::decode(header, body, td));
         decoding.await.unwrap_or_else(|error| Err(ClientError::malformed(format!("block {number}"), error)))
+    }
+
+    /// The receipts of a verified header's block, all of them, read out of its receipt trie.
+    pub async fn receipts(&self, header: &SealedHeader) -> Result<Receipts, ClientError> {
+        let hash = header.hash();
+        if let Some(held) = self.receipts.get(&hash) {
+            return Ok(held);
+        }
+        let (receipts, size) = receipts::fetch(&*self.source, header).await?;
+        Ok(self.receipts.keep(hash, receipts, size))
     }
 
     /// The account at `header`, or `None` where it is proved to be absent.

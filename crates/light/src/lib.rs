@@ -4,6 +4,7 @@
 //! client   LightClient: one API for JSON-RPC and whatever else stands above
 //! state    accounts, code, storage, proofs: walks from a header's state root
 //! block    bodies, decoded: transactions with senders, uncles
+//! receipts, transaction   receipts out of their trie; one transaction, where its block is known, and the proof of it
 //! access   what the node serves to its peers, from what it happens to hold
 //! node     LightNode: store, header chain, peers, retriever, protocol, server and sync, put together and taken down
 //! ```
@@ -21,11 +22,15 @@ mod client;
 mod error;
 mod node;
 mod old_headers;
+mod receipts;
 mod state;
+mod transaction;
 
 pub use access::Access;
 pub use block::Block;
 pub use client::LightClient;
 pub use error::ClientError;
 pub use node::{LightConfig, LightNode, StartError};
+pub use receipts::Receipts;
 pub use state::{Proof, StorageProof};
+pub use transaction::{InclusionProof, Mined, MinedReceipt};

@@ -58,7 +58,10 @@ pub async fn by_lookups(source: &(impl Source + ?Sized), header: &SealedHeader) 
 }
 
 /// A list out of its trie. That orders 0 (0x80) between 127 (0x7f) and 128 (0x8180); its keys are the RLP of the index.
-fn by_index(what: &str, entries: Vec<(Bytes, Bytes)>) -> Result<Vec<Bytes>, String> {
+///
+/// # Errors
+/// A key that is no index below the number of entries, in words; `what` names an entry.
+pub fn by_index(what: &str, entries: Vec<(Bytes, Bytes)>) -> Result<Vec<Bytes>, String> {
     let mut list = vec![Bytes::new(); entries.len()];
     for (key, value) in entries {
         let index = alloy_rlp::decode_exact::<u64>(&key).ok().and_then(|index| usize::try_from(index).ok());

@@ -24,5 +24,5 @@ pub mod trie;
 
 pub use peers::{PeerSet, Penalty, Remote};
 pub use retriever::{Retriever, RetrieverConfig};
-pub use source::{Asked, Source, Unavailable, Wanted, What, Why};
+pub use source::{Asked, Location, Source, Unavailable, Wanted, What, Why};
 pub use store::{VerifiedStore, VerifiedStoreConfig};

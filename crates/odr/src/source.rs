@@ -32,6 +32,22 @@ pub trait Source: Send + Sync + 'static {
         let _ = hash;
         Box::pin(ready(Ok(None)))
     }
+
+    /// The places where a transaction is known to stand, in whatever chain; nobody is asked. None of it is proved: who
+    /// goes by it reads that body.
+    fn locate(&self, transaction: &B256) -> Vec<Location> {
+        let _ = transaction;
+        Vec::new()
+    }
+}
+
+/// Where a transaction stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Location {
+    /// The block's hash.
+    pub block: B256,
+    /// The index among the block's transactions.
+    pub index: u64,
 }
 
 /// One question: a hash, and what stands behind it in words (for messages and peer choice, not for the check).

@@ -13,7 +13,7 @@ use jsonrpsee::{
 };
 use tracing::warn;
 
-use crate::{Services, admin, eth, net, params::Args};
+use crate::{Services, admin, eth, net, params::Args, transactions};
 
 /// A method's outcome.
 pub(crate) type Answer<T> = Result<T, ErrorObjectOwned>;
@@ -60,6 +60,7 @@ pub(crate) fn methods(api: Api) -> Result<(Methods, HashSet<&'static str>), Regi
     let mut module = RpcModule::new(api);
     net::register(&mut module)?;
     eth::register(&mut module)?;
+    transactions::register(&mut module)?;
     admin::register(&mut module)?;
     let off: Vec<_> =
         module.method_names().filter(|name| !name.split_once('_').is_some_and(|(of, _)| on.contains(of))).collect();

@@ -95,12 +95,12 @@ async fn find(api: &Api, block: impl Into<BlockId> + Send) -> Answer<Option<Seal
 }
 
 /// A way to name a block: [`BlockNumberOrTag`] in the `…ByNumber` methods, [`B256`] in the `…ByHash` ones.
-trait Name: Argument + Into<BlockId> + Send {}
+pub(crate) trait Name: Argument + Into<BlockId> + Send {}
 
 impl<T: Argument + Into<BlockId> + Send> Name for T {}
 
 /// The block of that name with its body, downloaded and checked against the header.
-async fn find_block(api: &Api, name: impl Name) -> Answer<Option<Block>> {
+pub(crate) async fn find_block(api: &Api, name: impl Name) -> Answer<Option<Block>> {
     match find(api, name).await? {
         Some(header) => api.client.block(&header).await.map(Some).map_err(from_client),
         None => Ok(None),

@@ -13,7 +13,7 @@
 //! dispatch a JSON text in, its answer out
 //! rules    around every call: unknown methods, batches, the deadline
 //! api      which modules are on, which methods they have
-//! eth, net, admin   the methods: arguments in, LightClient asked, shapes out
+//! eth, transactions, net, admin   the methods: arguments in, LightClient asked, shapes out
 //! params   arguments, read as strictly as geth reads them (pure)
 //! shapes   blocks, transactions and proofs as JSON (pure)
 //! error    ClientError to code and message: one table
@@ -39,6 +39,7 @@ mod rules;
 mod server;
 mod session;
 mod shapes;
+mod transactions;
 mod websocket;
 
 use std::sync::Arc;

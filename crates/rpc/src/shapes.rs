@@ -1,12 +1,18 @@
 //! Blocks, transactions and proofs in the shapes of the
 //! [execution-apis](https://github.com/ethereum/execution-apis) specification, as geth fills them.
 
-use alloy_consensus::transaction::TransactionInfo;
+use alloy_consensus::{
+    Transaction as _, TxEnvelope,
+    transaction::{Recovered, TransactionInfo},
+};
 use alloy_primitives::{Address, B256, Bytes, U64, U256};
-use alloy_rpc_types_eth::{Block as RpcBlock, BlockTransactions, Header, Transaction};
-use rushlight_chain::SealedHeader;
-use rushlight_light::Block;
+use alloy_rpc_types_eth::{Block as RpcBlock, BlockTransactions, Header, Log, Transaction, TransactionReceipt};
+use rushlight_chain::{SealedHeader, pool::PoolTransaction};
+use rushlight_light::{Block, MinedReceipt};
 use serde::Serialize;
+use serde_json::Value;
+
+use crate::{api::Answer, error::internal_error};
 
 /// A block with its transactions, whole or as hashes. `totalDifficulty` stands in it where it is known: the
 /// specification has dropped it, wallets of before the merge ask for it.
@@ -26,16 +32,75 @@ pub(crate) fn block(block: &Block, full: bool) -> RpcBlock {
 
 /// The transaction at `index`, or `None` past the last one.
 pub(crate) fn transaction(block: &Block, index: usize) -> Option<Transaction> {
-    let tx = block.transactions.get(index)?;
+    block.transactions.get(index).map(|tx| mined(&block.header, index as u64, tx.clone()))
+}
+
+/// A transaction in its block.
+pub(crate) fn mined(header: &SealedHeader, index: u64, tx: Recovered<TxEnvelope>) -> Transaction {
     let info = TransactionInfo {
         hash: Some(*tx.tx_hash()),
-        index: Some(index as u64),
-        block_hash: Some(block.header.hash()),
-        block_number: Some(block.header.number),
-        base_fee: block.header.base_fee_per_gas,
-        block_timestamp: Some(block.header.timestamp),
+        index: Some(index),
+        block_hash: Some(header.hash()),
+        block_number: Some(header.number),
+        base_fee: header.base_fee_per_gas,
+        block_timestamp: Some(header.timestamp),
     };
-    Some(Transaction::from_transaction(tx.clone(), info))
+    Transaction::from_transaction(tx, info)
+}
+
+/// A transaction that waits for a block: what a block would say is null.
+pub(crate) fn pending(tx: &PoolTransaction) -> Answer<Value> {
+    let recovered = Recovered::new_unchecked(tx.to_block(), tx.sender());
+    let mut value = json(&Transaction::from_transaction(recovered, TransactionInfo::default()))?;
+    if let Some(fields) = value.as_object_mut() {
+        fields.insert("blockTimestamp".to_owned(), Value::Null);
+    }
+    Ok(value)
+}
+
+/// A receipt with all that is derived, as geth derives it.
+pub(crate) fn receipt(
+    header: &SealedHeader,
+    index: u64,
+    tx: &Recovered<TxEnvelope>,
+    derived: MinedReceipt,
+) -> TransactionReceipt {
+    let (block_hash, block_number) = (Some(header.hash()), Some(header.number));
+    let transaction_hash = *tx.tx_hash();
+    let mut log_index = derived.first_log;
+    let inner = derived.receipt.map_logs(|log| {
+        let shaped = Log {
+            inner: log,
+            block_hash,
+            block_number,
+            block_timestamp: Some(header.timestamp),
+            transaction_hash: Some(transaction_hash),
+            transaction_index: Some(index),
+            log_index: Some(log_index),
+            removed: false,
+        };
+        log_index += 1;
+        shaped
+    });
+    TransactionReceipt {
+        inner,
+        transaction_hash,
+        transaction_index: Some(index),
+        block_hash,
+        block_number,
+        gas_used: derived.gas_used,
+        effective_gas_price: derived.effective_gas_price,
+        blob_gas_used: tx.blob_gas_used(),
+        blob_gas_price: derived.blob_gas_price,
+        from: tx.signer(),
+        to: tx.to(),
+        contract_address: tx.to().is_none().then(|| tx.signer().create(tx.nonce())),
+    }
+}
+
+/// Whatever serialises, as a JSON value.
+pub(crate) fn json(value: &impl Serialize) -> Answer<Value> {
+    serde_json::to_value(value).map_err(|_| internal_error())
 }
 
 /// An uncle: a block without a body and, as in geth, without total difficulty. Its size is that of the block with

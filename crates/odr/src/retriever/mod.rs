@@ -25,7 +25,7 @@ use tokio::{
 use tracing::warn;
 
 use crate::{
-    PeerSet, Remote, Source, Unavailable, VerifiedStore, Wanted, What, Why,
+    Location, PeerSet, Remote, Source, Unavailable, VerifiedStore, Wanted, What, Why,
     body::{self, BodyLookupError},
     request::{Answer, Question},
     trie::WalkError,
@@ -235,6 +235,10 @@ impl Source for Retriever {
 
     fn header(&self, hash: B256) -> BoxFuture<'_, Result<Option<SealedHeader>, Unavailable>> {
         Box::pin(self.fetch_header(hash))
+    }
+
+    fn locate(&self, transaction: &B256) -> Vec<Location> {
+        self.bodies.locate(transaction)
     }
 }
 

@@ -11,12 +11,14 @@ use std::{
     time::Duration,
 };
 
-use alloy_consensus::{SignableTransaction, TxEip1559, TxEip2930, TxEnvelope, TxLegacy};
+use alloy_consensus::{
+    Eip658Value, Receipt, ReceiptEnvelope, SignableTransaction, TxEip1559, TxEip2930, TxEnvelope, TxLegacy,
+};
 use alloy_eips::{
     eip2718::Encodable2718,
     eip2930::{AccessList, AccessListItem},
 };
-use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, Signature, TxKind, U256, address, keccak256};
+use alloy_primitives::{Address, B256, Bytes, KECCAK256_EMPTY, Log, Signature, TxKind, U256, address, keccak256};
 use alloy_trie::{EMPTY_ROOT_HASH, TrieAccount};
 use eth_trie::{DB, EthTrie, Trie};
 use rushlight_chain::{
@@ -27,7 +29,7 @@ use rushlight_chain::{
     testing::{ToyMiner, ToySeal, toy_seal, toy_spec},
 };
 use rushlight_light::LightClient;
-use rushlight_odr::{Source, Unavailable, Wanted, What};
+use rushlight_odr::{Location, Source, Unavailable, Wanted, What};
 use rushlight_p2p::{BoxFuture, Peer, Protocol, ProtocolError, ProtocolStream, Server, ServerConfig, TcpTransport};
 use rushlight_rpc::{Endpoints, RpcConfig, RpcError, RpcHandle, RpcHandles, Services};
 use rushlight_sync::{Progress, SyncStatus};
@@ -94,6 +96,13 @@ impl Source for Memory {
         let nothing = || Unavailable { missing: vec![wanted], asked: Vec::new(), waited: Duration::from_secs(10) };
         Box::pin(std::future::ready(self.bodies.get(&header.hash()).cloned().ok_or_else(nothing)))
     }
+
+    fn locate(&self, transaction: &B256) -> Vec<Location> {
+        let places = self.bodies.iter().flat_map(|(block, body)| {
+            (0..).zip(&body.transactions).map(|(index, raw)| (keccak256(raw), Location { block: *block, index }))
+        });
+        places.filter(|(hash, _)| hash == transaction).map(|(_, place)| place).collect()
+    }
 }
 
 #[derive(Default)]
@@ -120,11 +129,11 @@ impl DB for Nodes {
     }
 }
 
-fn trie(entries: Vec<(B256, Vec<u8>)>, into: &mut HashMap<B256, Bytes>) -> B256 {
+fn trie(entries: Vec<(impl AsRef<[u8]>, Vec<u8>)>, into: &mut HashMap<B256, Bytes>) -> B256 {
     let nodes = Arc::new(Nodes::default());
     let mut trie = EthTrie::new(nodes.clone());
     for (key, value) in entries {
-        trie.insert(key.as_slice(), &value).unwrap();
+        trie.insert(key.as_ref(), &value).unwrap();
     }
     let root = trie.root_hash().unwrap();
     into.extend(nodes.0.lock().unwrap().values().map(|raw| (keccak256(raw), Bytes::from(raw.clone()))));
@@ -233,6 +242,24 @@ pub(crate) fn transactions() -> Vec<TxEnvelope> {
     ]
 }
 
+/// A transaction of a block beside the chain.
+pub(crate) fn beside() -> TxEnvelope {
+    signed(TxLegacy { chain_id: Some(1337), nonce: 9, gas_price: 1, gas_limit: 21_000, ..TxLegacy::default() }, &key(3))
+}
+
+/// Those of [`transactions`]: with a state root as before Byzantium, failed, and two with logs.
+pub(crate) fn receipts() -> Vec<ReceiptEnvelope> {
+    let log = |byte| Log::new_unchecked(CONTRACT, vec![B256::repeat_byte(byte)], Bytes::from(vec![byte]));
+    let receipt =
+        |status: Eip658Value, cumulative_gas_used, logs| Receipt { status, cumulative_gas_used, logs }.with_bloom();
+    vec![
+        ReceiptEnvelope::Legacy(receipt(Eip658Value::PostState(B256::repeat_byte(6)), 53_000, vec![])),
+        ReceiptEnvelope::Legacy(receipt(false.into(), 74_000, vec![])),
+        ReceiptEnvelope::Eip2930(receipt(true.into(), 100_000, vec![log(1), log(2)])),
+        ReceiptEnvelope::Eip1559(receipt(true.into(), 125_000, vec![log(3)])),
+    ]
+}
+
 /// What a test has in hand.
 pub(crate) struct Fixture {
     pub(crate) addr: SocketAddr,
@@ -317,15 +344,22 @@ impl Fixture {
             template.state_root = root;
             template.ommers_hash = body.uncles_hash();
             template.transactions_root = body.transactions_root();
+            if !body.transactions.is_empty() {
+                let keyed =
+                    (0_u64..).zip(receipts()).map(|(n, receipt)| (alloy_rlp::encode(n), receipt.encoded_2718()));
+                template.receipts_root = trie(keyed.collect(), &mut memory.nodes);
+            }
             let sealed = toy_seal(template);
             memory.bodies.insert(sealed.hash(), body);
             headers.push(sealed);
         }
         let raw: Vec<_> = headers[1..].iter().map(|sealed| header::encode(sealed)).collect();
         chain.extend(&raw).unwrap();
-        let branch = miner.for_beneficiary(Address::repeat_byte(8)).header(&spec.genesis);
+        let branch_body = Body { transactions: vec![beside().encoded_2718().into()], ..Body::default() };
+        let branch = miner.for_beneficiary(Address::repeat_byte(8)).block(&spec.genesis, branch_body.clone());
+        let branch = branch.decode_header().unwrap();
         chain.extend(&[header::encode(&branch)]).unwrap();
-        memory.bodies.insert(branch.hash(), Body::default());
+        memory.bodies.insert(branch.hash(), branch_body);
         memory.hangs = hangs.then_some(root);
 
         let hanging = memory.hanging.clone();

@@ -12,6 +12,7 @@ mod errors;
 mod ipc;
 mod limits;
 mod node;
+mod receipts;
 mod state;
 mod transport;
 mod trusted;
