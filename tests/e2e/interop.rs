@@ -6,13 +6,15 @@
 //! ethereumjs  its devp2p, as dialler and as listener
 //! forks       a chain that crosses all of them
 //! proofs      eth_getProof, checked by go-ethereum's verifier
+//! wallets     wallets' libraries, as they send, call, estimate and verify
 //! ```
 
 mod clients;
 mod ethereumjs;
 mod forks;
 mod proofs;
-mod tools;
+pub(crate) mod tools;
+mod wallets;
 
 use std::{
     io::{BufRead, BufReader},

@@ -12,7 +12,7 @@ use rushlight_chain::testdata;
 use serde_json::Value;
 
 /// A folder of `tests/interop`.
-pub(super) fn source(name: &str) -> PathBuf {
+pub(crate) fn source(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/interop").join(name)
 }
 
@@ -50,13 +50,23 @@ pub(super) fn geth() -> Option<&'static Path> {
 /// `tests/interop/ethereumjs` with its packages; nothing where there is no Node.
 pub(super) fn node() -> Option<&'static Path> {
     static INSTALLED: OnceLock<Option<tempfile::TempDir>> = OnceLock::new();
+    packages("ethereumjs", &INSTALLED)
+}
+
+/// `tests/interop/javascript` with its packages; nothing where there is no Node.
+pub(super) fn javascript() -> Option<&'static Path> {
+    static INSTALLED: OnceLock<Option<tempfile::TempDir>> = OnceLock::new();
+    packages("javascript", &INSTALLED)
+}
+
+fn packages(name: &str, installed: &'static OnceLock<Option<tempfile::TempDir>>) -> Option<&'static Path> {
     let install = || {
         for program in ["node", "npm"] {
             Command::new(program).arg("--version").output().ok()?;
         }
         // Beside the clone, which stays as it is.
         let folder = tempfile::tempdir().unwrap();
-        for entry in std::fs::read_dir(source("ethereumjs")).unwrap() {
+        for entry in std::fs::read_dir(source(name)).unwrap() {
             let entry = entry.unwrap();
             if entry.file_type().unwrap().is_file() {
                 std::fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
@@ -67,11 +77,30 @@ pub(super) fn node() -> Option<&'static Path> {
         output(npm.current_dir(folder.path()));
         Some(folder)
     };
-    let installed = INSTALLED.get_or_init(install).as_ref();
+    let installed = installed.get_or_init(install).as_ref();
     if installed.is_none() {
         testdata::skipped("Node is not installed");
     }
     installed.map(tempfile::TempDir::path)
+}
+
+/// A program of `tests/interop/python`, not started yet; nothing where `.ci/install foreign` has not made the
+/// environment with its packages.
+pub(crate) fn python<S: AsRef<OsStr>>(name: &str, args: impl IntoIterator<Item = S>) -> Option<Command> {
+    let folder = std::env::var_os("RUSHLIGHT_PYTHON").map(PathBuf::from).or_else(|| {
+        let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+        let cache = cache.or_else(|| Some(Path::new(&std::env::var_os("HOME")?).join(".cache")))?;
+        Some(cache.join("rushlight/python"))
+    });
+    let list = |folder: PathBuf| std::fs::read(folder.join("requirements.txt")).ok();
+    let folder = folder.filter(|folder| list(folder.clone()) == list(source("python")));
+    let Some(folder) = folder else {
+        testdata::skipped("Python's packages are not installed (.ci/install foreign)");
+        return None;
+    };
+    let mut command = Command::new(folder.join("bin/python3"));
+    command.arg(source("python").join(name)).args(args).stdout(Stdio::piped());
+    Some(command)
 }
 
 /// One of the programs of `tests/interop/ethereumjs`, not started yet.
@@ -82,12 +111,12 @@ pub(super) fn script<S: AsRef<OsStr>>(folder: &Path, args: impl IntoIterator<Ite
 }
 
 /// Stdout of a command that must succeed.
-pub(super) fn output(command: &mut Command) -> String {
+pub(crate) fn output(command: &mut Command) -> String {
     try_output(command, "").unwrap_or_else(|why| panic!("{why}"))
 }
 
 /// The same with something on stdin, and as error what a command that fails has to say.
-pub(super) fn try_output(command: &mut Command, input: &str) -> Result<String, String> {
+pub(crate) fn try_output(command: &mut Command, input: &str) -> Result<String, String> {
     let streams = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = streams.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     // A program that ends before it has read everything says why on stderr.
