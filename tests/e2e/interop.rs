@@ -5,6 +5,7 @@
 //! clients     of JSON-RPC: over WebSocket and IPC
 //! ethereumjs  its devp2p, as dialler and as listener
 //! forks       a chain that crosses all of them
+//! keys        key files and signatures, of others and ours
 //! proofs      eth_getProof, checked by go-ethereum's verifier
 //! wallets     wallets' libraries, as they send, call, estimate and verify
 //! ```
@@ -12,6 +13,7 @@
 mod clients;
 mod ethereumjs;
 mod forks;
+mod keys;
 mod proofs;
 pub(crate) mod tools;
 mod wallets;

@@ -22,6 +22,7 @@ mod process;
 mod proxy;
 mod rpc;
 
+mod account;
 mod config;
 mod dev;
 mod endpoints;

@@ -10,10 +10,12 @@ use clap::{
 use rushlight_chain::Retain;
 
 use crate::{
+    account::{self, AccountCommand},
     config_file,
     fatal::Fatal,
     logging::{Console, LogFormat},
     run_dev, run_full, run_light,
+    unlock::UnlockArgs,
 };
 
 /// An Ethereum light node: it keeps headers, asks peers for everything else, and believes nothing it has not checked.
@@ -35,6 +37,9 @@ enum Command {
     Full(Box<FullArgs>),
     /// Prints the configuration that the light node would run with, as --config reads it.
     Dumpconfig(Box<LightArgs>),
+    /// Key files: makes, lists, imports and updates accounts.
+    #[command(subcommand)]
+    Account(AccountCommand),
     /// A development network on this machine: a full peer that seals a block every 2 seconds, and a light node.
     Dev(DevArgs),
 }
@@ -51,6 +56,8 @@ pub(crate) struct LightArgs {
     pub(crate) node: NodeArgs,
     #[command(flatten)]
     pub(crate) rpc: RpcArgs,
+    #[command(flatten)]
+    pub(crate) unlock: UnlockArgs,
     /// Which ethash seals are checked: every one, or the last 2,048 and at least 1 in 100 of the others.
     #[arg(long, value_enum, value_name = "WHICH", default_value_t = VerifySeals::Sampled)]
     pub(crate) verify_seals: VerifySeals,
@@ -77,6 +84,8 @@ pub(crate) struct FullArgs {
     pub(crate) node: NodeArgs,
     #[command(flatten)]
     pub(crate) rpc: RpcArgs,
+    #[command(flatten)]
+    pub(crate) unlock: UnlockArgs,
     #[command(flatten)]
     pub(crate) log: LogArgs,
 }
@@ -161,7 +170,7 @@ pub(crate) struct RpcArgs {
     /// TCP port of the HTTP server, 0 for any.
     #[arg(long = "http.port", value_name = "PORT", default_value_t = rushlight_rpc::config::DEFAULT_PORT)]
     pub(crate) http_port: u16,
-    /// Modules served over HTTP, with commas between: admin, eth, net, web3.
+    /// Modules served over HTTP, with commas between: admin, eth, net, personal, web3.
     #[arg(long = "http.api", value_name = "MODULES", default_value = "eth,net,web3")]
     pub(crate) http_api: String,
     /// Host names that requests may be addressed to, with commas between; * for any.
@@ -179,7 +188,7 @@ pub(crate) struct RpcArgs {
     /// TCP port of the WebSocket server, 0 for any.
     #[arg(long = "ws.port", value_name = "PORT", default_value_t = rushlight_rpc::config::DEFAULT_WS_PORT)]
     pub(crate) ws_port: u16,
-    /// Modules served over WebSocket, with commas between: admin, eth, net, web3.
+    /// Modules served over WebSocket, with commas between: admin, eth, net, personal, web3.
     #[arg(long = "ws.api", value_name = "MODULES", default_value = "eth,net,web3")]
     pub(crate) ws_api: String,
     /// Origins of web pages that may connect, with commas between; * for any. Default: pages of this machine.
@@ -234,7 +243,7 @@ fn retain(value: &str) -> Result<Retain, String> {
 
 /// Flags that geth and other clients have, or that Rushlight is to have, and what a run says to whoever gives one.
 /// A name that ends in a dot stands for all that begin with it.
-const NOT_YET: [&str; 23] = [
+const NOT_YET: [&str; 19] = [
     "--holesky",
     "--goerli",
     "--dev",
@@ -244,10 +253,6 @@ const NOT_YET: [&str; 23] = [
     "--http.",
     "--mine",
     "--miner.",
-    "--unlock",
-    "--password",
-    "--allow-insecure-unlock",
-    "--keystore",
     "--syncmode",
     "--gcmode",
     "--cache",
@@ -270,7 +275,7 @@ fn command() -> clap::Command {
 
 /// Reads the command line.
 pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, Fatal> {
-    let args: Vec<_> = args.into_iter().collect();
+    let args = account_first(args.into_iter().collect());
     // What a command line lacks may be filled from a file, whose mistakes are then told with the same words.
     let args = config_file::fill(&command(), &args)?.unwrap_or(args);
     let parsed = command().try_get_matches_from(&args).and_then(|matches| Cli::from_arg_matches(&matches));
@@ -293,19 +298,45 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, Fat
 
 /// Runs what was asked for until it ends.
 pub(crate) fn run(cli: Cli) -> Result<(), Fatal> {
+    if let Some(Command::Account(command)) = cli.command {
+        return account::run(command);
+    }
     let log = match &cli.command {
         None => &cli.light.log,
         Some(Command::Full(args)) => &args.log,
         Some(Command::Dev(args)) => &args.log,
-        Some(Command::Dumpconfig(_)) => return Err(Fatal::Text(cli.dump)),
+        Some(Command::Dumpconfig(_) | Command::Account(_)) => return Err(Fatal::Text(cli.dump)),
     };
     let console = Console::start(log.verbosity, log.log_format)?;
     match cli.command {
         None => run_light::run(&cli.light, &console),
         Some(Command::Full(args)) => run_full::run(&args, &console),
         Some(Command::Dev(args)) => run_dev::run(&args, &console),
-        Some(Command::Dumpconfig(_)) => Err(Fatal::Text(cli.dump)),
+        Some(Command::Dumpconfig(_) | Command::Account(_)) => Err(Fatal::Text(cli.dump)),
     }
+}
+
+/// geth's scripts give flags before `account` too (`geth --datadir DIR account new`): they are moved behind its
+/// subcommand, where clap looks for them.
+fn account_first(mut args: Vec<OsString>) -> Vec<OsString> {
+    const WITH_VALUE: [&str; 4] = ["--datadir", "--keystore", "--password", "--genesis"];
+    const ALONE: [&str; 6] = ["--mainnet", "--sepolia", "--hoodi", "--classic", "--mordor", "--lightkdf"];
+    let mut at = 1;
+    while let Some(arg) = args.get(at).and_then(|arg| arg.to_str()) {
+        let name = arg.split_once('=').map_or(arg, |(name, _)| name);
+        at += match arg {
+            "account" => {
+                // Behind `account` and its subcommand, if there is one.
+                let end = args.len().min(at + 2);
+                args[1..end].rotate_left(at - 1);
+                return args;
+            }
+            _ if WITH_VALUE.contains(&arg) => 2,
+            _ if ALONE.contains(&arg) || WITH_VALUE.contains(&name) => 1,
+            _ => return args,
+        };
+    }
+    args
 }
 
 fn is_not_yet(flag: &str) -> bool {
@@ -362,6 +393,21 @@ mod tests {
         let Some(Command::Full(full)) = cli.command else { panic!("full") };
         assert_eq!(full.import, [PathBuf::from("a.era1"), PathBuf::from("b.rlp")]);
         assert_eq!(full.node.port, Some(0));
+    }
+
+    #[test]
+    fn flags_before_account() {
+        for (line, want) in [
+            ("r --datadir d --lightkdf account new --password p", "r account new --datadir d --lightkdf --password p"),
+            ("r --keystore=k account list", "r account list --keystore=k"),
+            ("r account list --keystore k", "r account list --keystore k"),
+            ("r --datadir account", "r --datadir account"),
+            ("r --http account new", "r --http account new"),
+            ("r --datadir d account", "r account --datadir d"),
+        ] {
+            let moved = account_first(line.split(' ').map(OsString::from).collect());
+            assert_eq!(moved.join(" ".as_ref()), want);
+        }
     }
 
     #[test]

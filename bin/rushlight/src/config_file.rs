@@ -10,7 +10,7 @@ use crate::{fatal::Fatal, settings};
 
 /// A flag's table and key, by clap's name for it. Names are geth's where geth has one. What is not here is a key of
 /// `[Eth]` named after its flag: `--verify-seals` is `VerifySeals`.
-const KEYS: [(&str, &str, &str); 24] = [
+const KEYS: [(&str, &str, &str); 28] = [
     ("networkid", "Eth", "NetworkId"),
     ("datadir", "Node", "DataDir"),
     ("http", "Node", "HTTP"),
@@ -26,6 +26,10 @@ const KEYS: [(&str, &str, &str); 24] = [
     ("ws_origins", "Node", "WSOrigins"),
     ("ipcdisable", "Node", "IPCDisable"),
     ("ipcpath", "Node", "IPCPath"),
+    ("keystore", "Node", "KeyStoreDir"),
+    ("unlock", "Node", "Unlock"),
+    ("password", "Node", "Password"),
+    ("allow_insecure_unlock", "Node", "InsecureUnlockAllowed"),
     ("port", "Node.P2P", "Port"),
     ("nodekey", "Node.P2P", "NodeKey"),
     ("maxpeers", "Node.P2P", "MaxPeers"),
@@ -38,8 +42,8 @@ const KEYS: [(&str, &str, &str); 24] = [
 ];
 
 /// Flags whose commas separate a list.
-const LISTS: [&str; 7] =
-    ["http_api", "http_vhosts", "http_corsdomain", "ws_api", "ws_origins", "staticpeers", "trustedpeers"];
+const LISTS: [&str; 8] =
+    ["http_api", "http_vhosts", "http_corsdomain", "ws_api", "ws_origins", "unlock", "staticpeers", "trustedpeers"];
 
 /// Flags that name the chain: where the command line has one of them, it has them all.
 const CHAIN: [&str; 6] = ["mainnet", "sepolia", "hoodi", "classic", "mordor", "genesis"];

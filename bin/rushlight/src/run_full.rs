@@ -23,9 +23,10 @@ use crate::{
     fatal::Fatal,
     logging::Console,
     progress::Progress,
-    run_light::{follow, serve},
+    run_light::{accounts, follow, serve},
     runtime, settings,
     signals::Signals,
+    unlock,
 };
 
 /// TCP ports of the full peer's JSON-RPC where none are given: beside a light node's.
@@ -44,6 +45,7 @@ pub(crate) fn run(args: &FullArgs, console: &Console) -> Result<(), Fatal> {
     let mut endpoints = settings::endpoints(&args.rpc)?;
     endpoints.ipc = settings::ipc(&args.rpc, &datadir, None);
     settings::warn_of_idle_flags(&args.rpc, (HTTP_PORT, WS_PORT));
+    let unlocked = unlock::unlock(&args.unlock, &args.rpc, &datadir)?;
     let server = settings::server(&args.node, settings::FULL_PORT, peers, &folder)?;
 
     runtime::run(async {
@@ -81,7 +83,11 @@ pub(crate) fn run(args: &FullArgs, console: &Console) -> Result<(), Fatal> {
         // Nothing is missing in a full peer's store, so that the same reads ask nobody.
         let network = args.node.networkid.unwrap_or(chain.spec.chain_id);
         let client = Arc::new(LightClient::new(full.headers(), full, node.sync().watch(), network));
-        let rpc = match serve(Services::new(client, node.server().clone(), settings::client_name()), endpoints).await {
+        let services = Services {
+            accounts: accounts(unlocked),
+            ..Services::new(client, node.server().clone(), settings::client_name())
+        };
+        let rpc = match serve(services, endpoints).await {
             Ok(rpc) => rpc,
             Err(fatal) => {
                 stop(node).await;

@@ -1,9 +1,12 @@
 //! `rushlight`: the light node.
 
+use std::sync::Arc;
+
 use rushlight_chain::{SealPolicy, store::Budget, system_clock};
+use rushlight_keystore::Wallet;
 use rushlight_light::{LightConfig, LightNode};
 use rushlight_rpc::{
-    Endpoints, RpcHandles, Services,
+    Accounts, Endpoints, RpcHandles, Services,
     config::{DEFAULT_IPC_NAME, DEFAULT_PORT, DEFAULT_WS_PORT},
 };
 use rushlight_sync::SyncStatus;
@@ -16,6 +19,7 @@ use crate::{
     progress::Progress,
     runtime, settings,
     signals::Signals,
+    unlock::{self, Unlocked},
 };
 
 /// Runs the light node until a signal ends it.
@@ -26,6 +30,7 @@ pub(crate) fn run(args: &LightArgs, console: &Console) -> Result<(), Fatal> {
     let datadir = settings::datadir(&args.node, &args.chain)?;
     let folder = settings::folder(&datadir, "light")?;
     endpoints.ipc = settings::ipc(&args.rpc, &datadir, Some(DEFAULT_IPC_NAME));
+    let unlocked = unlock::unlock(&args.unlock, &args.rpc, &datadir)?;
     let server = settings::server(&args.node, settings::LIGHT_PORT, peers, &folder)?;
     settings::warn_of_idle_flags(&args.rpc, (DEFAULT_PORT, DEFAULT_WS_PORT));
 
@@ -47,7 +52,7 @@ pub(crate) fn run(args: &LightArgs, console: &Console) -> Result<(), Fatal> {
             seed: rand::random(),
         };
         let node = LightNode::start(config).await.map_err(|error| Fatal::from_error(&error))?;
-        let rpc = match serve(services(&node), endpoints).await {
+        let rpc = match serve(Services { accounts: accounts(unlocked), ..services(&node) }, endpoints).await {
             Ok(rpc) => rpc,
             Err(fatal) => {
                 node.shutdown().await;
@@ -70,6 +75,11 @@ pub(crate) fn run(args: &LightArgs, console: &Console) -> Result<(), Fatal> {
 /// What JSON-RPC answers from.
 pub(crate) fn services(node: &LightNode) -> Services {
     Services::new(node.client().clone(), node.server().clone(), settings::client_name())
+}
+
+/// What JSON-RPC signs with.
+pub(crate) fn accounts(unlocked: Option<Unlocked>) -> Option<Arc<Accounts>> {
+    unlocked.map(|Unlocked { keystore, keys }| Arc::new(Accounts::new(Wallet::new(keystore, keys))))
 }
 
 /// JSON-RPC before a node of either kind.

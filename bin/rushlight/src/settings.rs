@@ -12,6 +12,7 @@ use rushlight_chain::{
     ChainSpec, Ethash, NoSeals, SealCheck,
     store::{Budget, RocksStore, Store},
 };
+use rushlight_keystore::Keystore;
 use rushlight_p2p::{Enode, ServerConfig, TcpTransport, load_or_create_key, secp256k1::SecretKey};
 use rushlight_rpc::{Endpoints, IpcConfig, RpcConfig, WsConfig};
 use serde_json::{Value, json};
@@ -47,14 +48,24 @@ pub(crate) fn default_datadir() -> Result<PathBuf, Fatal> {
 
 /// The data directory of one run: each network has its own, mainnet and genesis files the one that is given.
 pub(crate) fn datadir(node: &NodeArgs, chain: &ChainArgs) -> Result<PathBuf, Fatal> {
-    let datadir = match &node.datadir {
-        Some(datadir) => datadir.clone(),
+    network_datadir(node.datadir.as_deref(), chain)
+}
+
+/// The same, for what is no node.
+pub(crate) fn network_datadir(datadir: Option<&Path>, chain: &ChainArgs) -> Result<PathBuf, Fatal> {
+    let datadir = match datadir {
+        Some(datadir) => datadir.to_owned(),
         None => default_datadir()?,
     };
     Ok(match network(chain) {
         Some((folder, _)) => datadir.join(folder),
         None => datadir,
     })
+}
+
+/// The key files: where a flag says, or else in the data directory.
+pub(crate) fn keystore(flag: Option<&Path>, datadir: &Path) -> Keystore {
+    flag.map_or_else(|| Keystore::open(datadir.join("keystore")), Keystore::open)
 }
 
 /// A network's folder and its chain.

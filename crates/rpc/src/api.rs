@@ -13,14 +13,14 @@ use jsonrpsee::{
 };
 use tracing::warn;
 
-use crate::{Services, admin, eth, net, params::Args, transactions};
+use crate::{Services, accounts, admin, eth, net, params::Args, send, transactions};
 
 /// A method's outcome.
 pub(crate) type Answer<T> = Result<T, ErrorObjectOwned>;
 
 /// Every module there is, with its version as `rpc_modules` gives it.
-pub(crate) const MODULES: [(&str, &str); 5] =
-    [("admin", "1.0"), ("eth", "1.0"), ("net", "1.0"), ("rpc", "1.0"), ("web3", "1.0")];
+pub(crate) const MODULES: [(&str, &str); 6] =
+    [("admin", "1.0"), ("eth", "1.0"), ("net", "1.0"), ("personal", "1.0"), ("rpc", "1.0"), ("web3", "1.0")];
 
 /// What the methods read from.
 pub(crate) struct Api {
@@ -62,6 +62,8 @@ pub(crate) fn methods(api: Api) -> Result<(Methods, HashSet<&'static str>), Regi
     eth::register(&mut module)?;
     transactions::register(&mut module)?;
     admin::register(&mut module)?;
+    accounts::register(&mut module)?;
+    send::register(&mut module)?;
     let off: Vec<_> =
         module.method_names().filter(|name| !name.split_once('_').is_some_and(|(of, _)| on.contains(of))).collect();
     for name in off {

@@ -13,8 +13,9 @@
 //! dispatch a JSON text in, its answer out
 //! rules    around every call: unknown methods, batches, the deadline
 //! api      which modules are on, which methods they have
-//! eth, transactions, net, admin   the methods: arguments in, LightClient asked, shapes out
+//! eth, transactions, net, admin, accounts   the methods: arguments in, LightClient asked, shapes out
 //! params   arguments, read as strictly as geth reads them (pure)
+//! send     transactions that this node fills in and signs; args, signed: what goes in and comes out
 //! shapes   blocks, transactions and proofs as JSON (pure)
 //! error    ClientError to code and message: one table
 //! ```
@@ -22,8 +23,10 @@
 //! Everything reads through [`rushlight_light::LightClient`], so the same server stands before a light node and a full
 //! one. Nothing here is spawned on behalf of a call: when a client hangs up, its work ends with it.
 
+mod accounts;
 mod admin;
 mod api;
+mod args;
 pub mod config;
 mod cors;
 mod dispatch;
@@ -36,9 +39,11 @@ mod net;
 mod origins;
 mod params;
 mod rules;
+mod send;
 mod server;
 mod session;
 mod shapes;
+mod signed;
 mod transactions;
 mod websocket;
 
@@ -51,6 +56,7 @@ use rushlight_p2p::ServerHandle;
 use dispatch::Dispatch;
 use tracing::info;
 
+pub use accounts::Accounts;
 pub use config::{Endpoints, IpcConfig, RpcConfig, WsConfig};
 pub use error::{IpcError, RpcError};
 pub use ipc::IpcHandle;
@@ -72,12 +78,14 @@ pub struct Services {
     pub version: String,
     /// Transactions that wait. Without it the methods that need one do not exist.
     pub pool: Option<Arc<dyn TransactionPool>>,
+    /// Accounts that the node signs for. Without it there are none.
+    pub accounts: Option<Arc<Accounts>>,
 }
 
 impl Services {
     /// What a node that only reads has.
     pub fn new(client: Arc<LightClient>, server: ServerHandle, version: impl Into<String>) -> Self {
-        Self { client, server, version: version.into(), pool: None }
+        Self { client, server, version: version.into(), pool: None, accounts: None }
     }
 }
 

@@ -13,6 +13,7 @@ use keccak_asm::{Digest, Keccak256};
 use rushlight_chain::{Body, ChainSpec, RawBlock, SealedHeader, era1::Era1Reader, header};
 use rushlight_eth::v28;
 use rushlight_full::RlpFile;
+use rushlight_keystore::{KeyFile, TypedData};
 use rushlight_odr::{Source, Unavailable, Wanted, What, trie};
 use rushlight_p2p::{
     DisconnectReason, Enode,
@@ -40,6 +41,8 @@ pub const TARGETS: &[Target] = &[
     ("enode", enode),
     ("genesis", genesis),
     ("ipc_stream", ipc_stream),
+    ("key_file", key_file),
+    ("typed_data", typed_data),
 ];
 
 /// The largest message that is taken from a peer: devp2p's 10 MiB.
@@ -162,6 +165,20 @@ pub fn enode(data: &[u8]) {
 /// geth's genesis.json.
 pub fn genesis(data: &[u8]) {
     let _ = ChainSpec::from_genesis(data);
+}
+
+/// Key files. What is read costs a bounded amount to open, which is not tried here, and is written as it was read.
+pub fn key_file(data: &[u8]) {
+    if let Ok(file) = KeyFile::parse(data) {
+        assert_eq!(KeyFile::parse(&file.to_json()).ok(), Some(file));
+    }
+}
+
+/// Typed data (EIP-712), as a caller sends it.
+pub fn typed_data(data: &[u8]) {
+    if let Ok(typed) = TypedData::parse(&String::from_utf8_lossy(data)) {
+        let _ = typed.signing_hash();
+    }
 }
 
 /// What a client writes to the IPC socket; the first byte says in parts of how many bytes it comes, the second how long a
