@@ -44,6 +44,6 @@ pub use generate::{ChainPlan, GENERATED_CONTRACT, GenerateError, GeneratedChain}
 pub use import::{ImportError, ImportFailure, ImportProgress, ImportSummary};
 pub use node::{FullNode, FullNodeConfig, StartError};
 pub use rlp_file::{MAX_BLOCK_BYTES, RlpFile, RlpFileError};
+pub use rushlight_evm::system::system_contracts;
 pub use sealer::{CliqueSealer, DEFAULT_GAS_TARGET, SealerError, Turn};
 pub use state::StateError;
-pub use system::system_contracts;
