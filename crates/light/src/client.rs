@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use crate::{
     ClientError,
     block::Block,
+    fees::Fees,
     old_headers::{Old, OldHeaders},
     receipts::{self, ReceiptCache, Receipts},
     state::{self, Proof},
@@ -33,6 +34,7 @@ pub struct LightClient {
     network_id: u64,
     old: OldHeaders,
     receipts: ReceiptCache,
+    fees: Fees,
 }
 
 impl std::fmt::Debug for LightClient {
@@ -49,7 +51,15 @@ impl LightClient {
         status: watch::Receiver<SyncStatus>,
         network_id: u64,
     ) -> Self {
-        Self { chain, source, status, network_id, old: OldHeaders::default(), receipts: ReceiptCache::default() }
+        Self {
+            chain,
+            source,
+            status,
+            network_id,
+            old: OldHeaders::default(),
+            receipts: ReceiptCache::default(),
+            fees: Fees::default(),
+        }
     }
 
     /// The chain id of EIP-155.
@@ -75,6 +85,10 @@ impl LightClient {
     /// Where bodies and states come from.
     pub fn source(&self) -> &Arc<dyn Source> {
         &self.source
+    }
+
+    pub(crate) fn fees(&self) -> &Fees {
+        &self.fees
     }
 
     /// How far the sync has come, while a chain is being followed, and while one that is not settled waits for a peer

@@ -5,6 +5,7 @@
 //! state    accounts, code, storage, proofs: walks from a header's state root
 //! block    bodies, decoded: transactions with senders, uncles
 //! receipts, transaction   receipts out of their trie; one transaction, where its block is known, and the proof of it
+//! fees     what a transaction should pay: suggestions, and the fee history
 //! access   what the node serves to its peers, from what it happens to hold
 //! node     LightNode: store, header chain, peers, retriever, protocol, server and sync, put together and taken down
 //! ```
@@ -20,6 +21,7 @@ mod access;
 mod block;
 mod client;
 mod error;
+mod fees;
 mod node;
 mod old_headers;
 mod receipts;
@@ -30,6 +32,7 @@ pub use access::Access;
 pub use block::Block;
 pub use client::LightClient;
 pub use error::ClientError;
+pub use fees::{FeeError, FeeHistory};
 pub use node::{LightConfig, LightNode, StartError};
 pub use receipts::Receipts;
 pub use state::{Proof, StorageProof};

@@ -13,7 +13,7 @@ use jsonrpsee::{
 };
 use tracing::warn;
 
-use crate::{Services, accounts, admin, eth, net, params::Args, send, transactions};
+use crate::{Services, accounts, admin, eth, fees, net, params::Args, send, transactions};
 
 /// A method's outcome.
 pub(crate) type Answer<T> = Result<T, ErrorObjectOwned>;
@@ -61,6 +61,7 @@ pub(crate) fn methods(api: Api) -> Result<(Methods, HashSet<&'static str>), Regi
     net::register(&mut module)?;
     eth::register(&mut module)?;
     transactions::register(&mut module)?;
+    fees::register(&mut module)?;
     admin::register(&mut module)?;
     accounts::register(&mut module)?;
     send::register(&mut module)?;

@@ -13,7 +13,7 @@
 //! dispatch a JSON text in, its answer out
 //! rules    around every call: unknown methods, batches, the deadline
 //! api      which modules are on, which methods they have
-//! eth, transactions, net, admin, accounts   the methods: arguments in, LightClient asked, shapes out
+//! eth, fees, transactions, net, admin, accounts   the methods: arguments in, LightClient asked, shapes out
 //! params   arguments, read as strictly as geth reads them (pure)
 //! send     transactions that this node fills in and signs; args, signed: what goes in and comes out
 //! shapes   blocks, transactions and proofs as JSON (pure)
@@ -32,6 +32,7 @@ mod cors;
 mod dispatch;
 mod error;
 mod eth;
+mod fees;
 pub mod framing;
 mod gate;
 mod ipc;

@@ -5,6 +5,7 @@
 mod blocks;
 mod client;
 mod common;
+mod fees;
 mod mainnet;
 mod node;
 mod old;

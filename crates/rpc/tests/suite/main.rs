@@ -9,6 +9,7 @@ mod http;
 mod blocks;
 mod cors;
 mod errors;
+mod fees;
 mod ipc;
 mod limits;
 mod node;
