@@ -37,8 +37,15 @@ fn a_full_peers_store_answers_as_a_light_nodes_does() {
     let (node, handle) = runtime.block_on(async {
         let key = SecretKey::from_byte_array([9; 32]).unwrap();
         let server = ServerConfig::new(key, Arc::new(TcpTransport));
-        let config =
-            FullNodeConfig { chain: chain.clone(), server, network_id: None, info_config: None, sealer: None, seed: 1 };
+        let config = FullNodeConfig {
+            chain: chain.clone(),
+            server,
+            network_id: None,
+            info_config: None,
+            pool: Default::default(),
+            sealer: None,
+            seed: 1,
+        };
         let node = FullNode::start(config).await.unwrap();
         let client = LightClient::new(chain.headers(), chain.clone(), node.sync().watch(), 1);
         let config = RpcConfig { addr: ([127, 0, 0, 1], 0).into(), ..RpcConfig::default() };

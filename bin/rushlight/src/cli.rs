@@ -11,7 +11,7 @@ use rushlight_chain::Retain;
 
 use crate::{
     account::{self, AccountCommand},
-    config_file,
+    config_file, dev_chain,
     fatal::Fatal,
     logging::{Console, LogFormat},
     run_dev, run_full, run_light,
@@ -40,7 +40,7 @@ enum Command {
     /// Key files: makes, lists, imports and updates accounts.
     #[command(subcommand)]
     Account(AccountCommand),
-    /// A development network on this machine: a full peer that seals a block every 2 seconds, and a light node.
+    /// A development network on this machine: a full peer that seals what arrives, and a light node.
     Dev(DevArgs),
 }
 
@@ -99,6 +99,9 @@ pub(crate) struct DevArgs {
     /// TCP port of the light node's JSON-RPC on 127.0.0.1, 0 for any.
     #[arg(long = "http.port", value_name = "PORT", default_value_t = rushlight_rpc::config::DEFAULT_PORT)]
     pub(crate) http_port: u16,
+    /// Seconds between two blocks; 0: a block for each transaction as it comes, and no others.
+    #[arg(long = "dev.period", value_name = "SECONDS", default_value_t = dev_chain::PERIOD)]
+    pub(crate) period: u64,
     #[command(flatten)]
     pub(crate) log: LogArgs,
 }

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-/// Seconds between two blocks.
+/// Seconds between two blocks, if not told otherwise. geth's default is 0; with a block every 2 seconds there is something to watch.
 pub(crate) const PERIOD: u64 = 2;
 
 /// Chain and network id, geth's for development chains.
@@ -38,8 +38,9 @@ pub(crate) const ACCOUNTS: [Account; 3] = [
 /// What each account starts with: 10,000 ether in wei.
 pub(crate) const BALANCE: &str = "0x21e19e0c9bab2400000";
 
-/// The genesis in geth's format. It holds nothing of the moment, so that a kept folder opens again.
-pub(crate) fn genesis() -> Vec<u8> {
+/// The genesis in geth's format. It holds nothing of the moment, and the block's hash does not depend on the period, so that
+/// a kept folder opens again.
+pub(crate) fn genesis(period: u64) -> Vec<u8> {
     let sealer = ACCOUNTS[0].address.trim_start_matches("0x");
     let mut alloc: serde_json::Map<String, Value> = ACCOUNTS
         .iter()
@@ -75,7 +76,7 @@ pub(crate) fn genesis() -> Vec<u8> {
                 "bpo1": { "target": 10, "max": 15, "baseFeeUpdateFraction": 8_346_193 },
                 "bpo2": { "target": 14, "max": 21, "baseFeeUpdateFraction": 11_684_671 },
             },
-            "clique": { "period": PERIOD, "epoch": 30_000 },
+            "clique": { "period": period, "epoch": 30_000 },
         },
         "nonce": "0x0",
         "timestamp": "0x0",
@@ -111,7 +112,7 @@ mod tests {
 
     #[test]
     fn the_chain_is_what_it_says() {
-        let (spec, genesis) = ChainSpec::from_genesis(&super::genesis()).unwrap();
+        let (spec, genesis) = ChainSpec::from_genesis(&super::genesis(PERIOD)).unwrap();
         assert_eq!(spec.chain_id, CHAIN_ID);
         assert!(matches!(spec.consensus, Consensus::Clique { period: PERIOD, .. }));
         assert_eq!(genesis.alloc.len(), ACCOUNTS.len() + rushlight_full::system_contracts().len());

@@ -10,7 +10,7 @@ use std::{
 };
 
 use rushlight_chain::{Ethash, Retain, SealPolicy, store::Budget, system_clock};
-use rushlight_full::{CliqueSealer, FullNode, FullNodeConfig};
+use rushlight_full::{CliqueSealer, FullNode, FullNodeConfig, PoolConfig};
 use rushlight_light::{LightConfig, LightNode};
 use rushlight_p2p::{Enode, ServerConfig, secp256k1::SecretKey};
 use rushlight_rpc::{Endpoints, RpcConfig, RpcHandles};
@@ -19,7 +19,7 @@ use tracing::warn;
 
 use crate::{
     cli::DevArgs,
-    dev_chain::{self, ACCOUNTS, CHAIN_ID, PERIOD},
+    dev_chain::{self, ACCOUNTS, CHAIN_ID},
     fatal::Fatal,
     logging::Console,
     run_full, run_light, runtime, settings,
@@ -35,7 +35,7 @@ pub(crate) fn run(args: &DevArgs, console: &Console) -> Result<(), Fatal> {
     let ended = runtime::run(async {
         let mut signals = Signals::listen().map_err(|error| Fatal::from_error(&error))?;
         let network = tokio::select! {
-            network = Network::start(folder.path(), args.http_port) => network?,
+            network = Network::start(folder.path(), args.http_port, args.period) => network?,
             signal = signals.next() => {
                 warn!(signal, "Ended while starting");
                 return Ok(());
@@ -66,12 +66,13 @@ struct Network {
     full: FullNode,
     light: LightNode,
     rpc: RpcHandles,
+    period: u64,
 }
 
 impl Network {
-    async fn start(folder: &Path, http_port: u16) -> Result<Self, Fatal> {
-        let chain = settings::FullChainFile::read("the development chain", &dev_chain::genesis())?;
-        let full = Self::start_full(chain.clone(), &subfolder(folder, "full")?).await?;
+    async fn start(folder: &Path, http_port: u16, period: u64) -> Result<Self, Fatal> {
+        let chain = settings::FullChainFile::read("the development chain", &dev_chain::genesis(period))?;
+        let full = Self::start_full(chain.clone(), &subfolder(folder, "full")?, period).await?;
         let light = Self::start_light(chain, &subfolder(folder, "light")?, run_full::local_enode(full.server())).await;
         let light = match light {
             Ok(light) => light,
@@ -87,7 +88,7 @@ impl Network {
         };
         let endpoints = Endpoints { http: Some(http), ..Endpoints::default() };
         match run_light::serve(run_light::services(&light), endpoints).await {
-            Ok(rpc) => Ok(Self { full, light, rpc }),
+            Ok(rpc) => Ok(Self { full, light, rpc, period }),
             Err(fatal) => {
                 light.shutdown().await;
                 run_full::stop(full).await;
@@ -96,7 +97,7 @@ impl Network {
         }
     }
 
-    async fn start_full(chain: settings::FullChainFile, folder: &Path) -> Result<FullNode, Fatal> {
+    async fn start_full(chain: settings::FullChainFile, folder: &Path, period: u64) -> Result<FullNode, Fatal> {
         let key: SecretKey = ACCOUNTS[0]
             .key
             .trim_start_matches("0x")
@@ -109,7 +110,8 @@ impl Network {
             server,
             network_id: None,
             info_config,
-            sealer: Some(CliqueSealer::new(key, PERIOD)),
+            pool: PoolConfig::default(),
+            sealer: Some(CliqueSealer::new(key, period)),
             seed: rand::random(),
         };
         FullNode::start(config).await.map_err(|error| Fatal::from_error(&error))
@@ -142,11 +144,12 @@ impl Network {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
-        if tokio::time::timeout(FIRST_BLOCK, first_block).await.is_err() {
+        // Without a period there is none before somebody sends a transaction.
+        if self.period > 0 && tokio::time::timeout(FIRST_BLOCK, first_block).await.is_err() {
             warn!("The light node has no block yet");
         }
         let Some(http) = &self.rpc.http else { return Ok(()) };
-        let text = introduction(&run_full::local_enode(self.full.server()), http.local_addr());
+        let text = introduction(&run_full::local_enode(self.full.server()), http.local_addr(), self.period);
         let mut stdout = io::stdout().lock();
         stdout
             .write_all(text.as_bytes())
@@ -173,7 +176,7 @@ fn subfolder(folder: &Path, kind: &str) -> Result<PathBuf, Fatal> {
 }
 
 /// What a newcomer needs: where, who, and three lines to paste.
-fn introduction(full: &Enode, http: SocketAddr) -> String {
+fn introduction(full: &Enode, http: SocketAddr, period: u64) -> String {
     let call = |method: &str, params: &str| {
         format!(
             "  curl -s -H 'Content-Type: application/json' \
@@ -181,8 +184,13 @@ fn introduction(full: &Enode, http: SocketAddr) -> String {
         )
     };
     let account = ACCOUNTS[0].address;
+    let blocks = match period {
+        0 => "a block for each transaction".to_owned(),
+        1 => "a block every second".to_owned(),
+        _ => format!("a block every {period} seconds"),
+    };
     let mut text = format!(
-        "\nA development network: chain id {CHAIN_ID}, a block every {PERIOD} seconds.\n\n\
+        "\nA development network: chain id {CHAIN_ID}, {blocks}.\n\n\
          Light node, JSON-RPC   http://{http}\n\
          Full peer, eth/28      {full}\n\n\
          Accounts with 10,000 ether each. Their keys are public knowledge, nothing of value is safe with them:\n"
@@ -244,7 +252,7 @@ mod tests {
     fn the_introduction_has_three_lines_to_paste() {
         let key: SecretKey = ACCOUNTS[0].key.trim_start_matches("0x").parse().unwrap();
         let enode = Enode::new(PeerId::of(&key), SocketAddr::from(([127, 0, 0, 1], 30304)));
-        let text = introduction(&enode, SocketAddr::from(([127, 0, 0, 1], 8545)));
+        let text = introduction(&enode, SocketAddr::from(([127, 0, 0, 1], 8545)), 2);
         let lines: Vec<_> = text.lines().filter_map(|line| line.trim().strip_prefix("curl ")).collect();
         assert_eq!(lines.len(), 3);
         for line in lines {

@@ -12,7 +12,7 @@ use std::{
 };
 
 use rushlight_chain::{SealCheck, store::Budget, system_clock};
-use rushlight_full::{FullChain, FullConfig, FullNode, FullNodeConfig, ImportProgress};
+use rushlight_full::{FullChain, FullConfig, FullNode, FullNodeConfig, ImportProgress, PoolConfig};
 use rushlight_light::LightClient;
 use rushlight_p2p::{Enode, ServerHandle};
 use rushlight_rpc::Services;
@@ -76,6 +76,7 @@ pub(crate) fn run(args: &FullArgs, console: &Console) -> Result<(), Fatal> {
             server,
             network_id: args.node.networkid,
             info_config: chain.config,
+            pool: PoolConfig::default(),
             sealer: None,
             seed: rand::random(),
         };
@@ -85,6 +86,7 @@ pub(crate) fn run(args: &FullArgs, console: &Console) -> Result<(), Fatal> {
         let client = Arc::new(LightClient::new(full.headers(), full, node.sync().watch(), network));
         let services = Services {
             accounts: accounts(unlocked),
+            pool: Some(Arc::new(node.pool().clone())),
             ..Services::new(client, node.server().clone(), settings::client_name())
         };
         let rpc = match serve(services, endpoints).await {

@@ -17,7 +17,7 @@ use crate::state::{Ancestors, State, StateError};
 use crate::tries::list_root;
 
 /// The most bytes of a block's RLP from Osaka on: 10 MiB, less 2 MiB for the beacon block around it (EIP-7934).
-const MAX_BLOCK_BYTES: usize = 8 * 1024 * 1024;
+pub(crate) const MAX_BLOCK_BYTES: usize = 8 * 1024 * 1024;
 
 /// A block whose parts decode and belong together.
 #[derive(Debug)]
@@ -63,11 +63,11 @@ pub(crate) fn verify(
     check_parts(&rules, block).map_err(|refusal| refusal.of(header))?;
     let uncles: Vec<Header> = block.uncles.iter().map(|uncle| uncle.inner().clone()).collect();
     let beneficiary = signer.map_or_else(|| beneficiary(spec, header), Ok)?;
-    let (transactions, withdrawals) = (&block.transactions, &block.withdrawals);
-    let input = Input { header, transactions, uncles: &uncles, withdrawals, beneficiary };
+    let input = Input { header, uncles: &uncles, withdrawals: &block.withdrawals, beneficiary };
     let delegations = rules.spec.is_enabled_in(SpecId::PRAGUE);
     let mut state = State::new(nodes.clone(), parent_root, delegations, ancestors);
-    let outcome = execute(&rules, &input, &mut state).map_err(|error| match error {
+    let mut transactions = block.transactions.iter();
+    let outcome = execute(&rules, &input, &mut transactions, &mut state).map_err(|error| match error {
         ExecuteError::Bad(refusal) => refusal.of(header),
         ExecuteError::Local(error) => error.into(),
     })?;
@@ -107,29 +107,6 @@ fn check_parts(rules: &Rules, block: &Checked) -> Result<(), Refusal> {
             return Err(Refusal::new(Rule::BlobGasUsed, blobs, claimed));
         }
     }
-    Ok(())
-}
-
-/// Gives a header without transactions the state root and requests hash that executing it leaves. Its nodes are in
-/// `nodes` then, for the caller to drop: they come again with the block.
-pub(crate) fn fill(
-    spec: &ChainSpec,
-    nodes: &Arc<Nodes>,
-    header: &mut Header,
-    parent_root: B256,
-    ancestors: &Ancestors<'_>,
-) -> Result<(), InsertError> {
-    let (hash, number) = (header.hash_slow(), header.number);
-    let rules = Rules::at(spec, header).map_err(|fork| InsertError::NotSupported { hash, number, fork })?;
-    let input = Input { header, transactions: &[], uncles: &[], withdrawals: &[], beneficiary: header.beneficiary };
-    let delegations = rules.spec.is_enabled_in(SpecId::PRAGUE);
-    let mut state = State::new(nodes.clone(), parent_root, delegations, ancestors);
-    let outcome = execute(&rules, &input, &mut state).map_err(|error| match error {
-        ExecuteError::Bad(refusal) => refusal.at(hash, number),
-        ExecuteError::Local(error) => error.into(),
-    })?;
-    header.state_root = outcome.state_root;
-    header.requests_hash = outcome.requests_hash;
     Ok(())
 }
 

@@ -4,7 +4,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use alloy_consensus::constants::EMPTY_ROOT_HASH;
 use alloy_genesis::Genesis;
-use alloy_primitives::{B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes, keccak256};
+use alloy_trie::TrieAccount;
+use eth_trie::Trie;
+use rushlight_chain::pool::Included;
 use rushlight_chain::store::{Batch, Column, Store, StoreError, bind};
 use rushlight_chain::{
     Body, ChainSpec, Clock, HeaderChain, HeaderChainConfig, ProofOfStake, SealCheck, SealPolicy, SealedHeader,
@@ -13,6 +16,7 @@ use rushlight_chain::{
 use crate::error::OpenError;
 use crate::lookup;
 use crate::nodes::Nodes;
+use crate::state::{StateError, open};
 use crate::tries::genesis_root;
 
 /// What a chain needs from outside.
@@ -102,6 +106,22 @@ impl FullChain {
         lookup::take(&place, &body).ok_or_else(damaged).map(Some)
     }
 
+    /// An account in the state of a root that is held.
+    pub(crate) fn account(&self, root: B256, address: Address) -> Result<Option<TrieAccount>, StateError> {
+        let Some(leaf) = open(&self.nodes, root)?.get(keccak256(address).as_slice())? else { return Ok(None) };
+        let account = alloy_rlp::decode_exact(leaf.as_slice());
+        account.map(Some).map_err(|error| StateError::Account { address, error })
+    }
+
+    /// Where in the canonical chain a transaction stands.
+    pub(crate) fn included(&self, hash: &B256) -> Option<Included> {
+        let places = lookup::places(&*self.store, hash);
+        let places = places.inspect_err(|error| tracing::error!(%error, "cannot read a look-up")).ok()?;
+        let place = places.into_iter().find(|place| self.headers.is_canonical(&place.block))?;
+        let number = self.headers.header(&place.block)?.number;
+        Some(Included { block: place.block, number, index: place.index })
+    }
+
     /// The body of a block whose header is held.
     pub(crate) fn stored_body(&self, header: &SealedHeader) -> Result<Option<Body>, StoreError> {
         if let Some(body) = Body::known_empty(header) {
@@ -125,7 +145,7 @@ fn write_genesis(spec: &ChainSpec, genesis: &Genesis, store: &dyn Store, nodes: 
     if expected == EMPTY_ROOT_HASH || nodes.stored(&expected)?.is_some() {
         return Ok(());
     }
-    let got = genesis_root(nodes, genesis).map_err(crate::StateError::from)?;
+    let got = genesis_root(nodes, genesis).map_err(StateError::from)?;
     if got != expected {
         return Err(OpenError::GenesisState { expected, got });
     }

@@ -24,16 +24,43 @@ use crate::error::{Refusal, Rule};
 use crate::state::{State, StateError};
 use crate::system;
 
-/// A block that is to be executed; its header and body agree already.
+/// A block that is to be executed; its header and body agree already, or are still to be made.
 #[derive(Debug)]
 pub(crate) struct Input<'a> {
     pub(crate) header: &'a Header,
-    pub(crate) transactions: &'a [TxEnvelope],
     pub(crate) uncles: &'a [Header],
     /// What leaves the beacon chain for this one (EIP-4895).
     pub(crate) withdrawals: &'a [Withdrawal],
     /// Who gets fees and reward: the header's beneficiary, on a clique chain the signer.
     pub(crate) beneficiary: Address,
+}
+
+/// Where a block's transactions come from: a body that has to be executed as it is, or a pool from which one is made.
+pub(crate) trait Supply {
+    /// Whether none will come.
+    fn is_empty(&self) -> bool;
+
+    /// The next one, where the block has so much gas left.
+    fn next(&mut self, gas_left: u64) -> Option<&TxEnvelope>;
+
+    /// The last one stands in the block.
+    fn taken(&mut self) {}
+
+    /// The last one breaks a rule, and has changed nothing. An error ends the block.
+    fn refused(&mut self, refusal: Refusal) -> Result<(), Refusal> {
+        Err(refusal)
+    }
+}
+
+/// A body: one after another.
+impl Supply for std::slice::Iter<'_, TxEnvelope> {
+    fn is_empty(&self) -> bool {
+        self.as_slice().is_empty()
+    }
+
+    fn next(&mut self, _gas_left: u64) -> Option<&TxEnvelope> {
+        Iterator::next(self)
+    }
 }
 
 /// What execution gave.
@@ -62,23 +89,39 @@ impl From<StateError> for ExecuteError {
     }
 }
 
-/// Executes `block` on `state` by `rules`. The header's claims are not compared here, but its gas limit holds.
-pub(crate) fn execute(rules: &Rules, block: &Input<'_>, state: &mut State<'_>) -> Result<Outcome, ExecuteError> {
+/// Executes `block` with the transactions of `supply` on `state` by `rules`. The header's claims are not compared here, but its
+/// gas limit holds.
+pub(crate) fn execute(
+    rules: &Rules,
+    block: &Input<'_>,
+    supply: &mut impl Supply,
+    state: &mut State<'_>,
+) -> Result<Outcome, ExecuteError> {
     if rules.dao {
         move_dao_funds(state)?;
     }
-    let mut receipts = Vec::with_capacity(block.transactions.len());
+    let mut receipts = Vec::new();
     let mut gas_used = 0;
     let mut bloom = Bloom::ZERO;
     let mut requests_hash = None;
     // Without transactions there is nothing to run before Cancun.
-    if !block.transactions.is_empty() || rules.spec.is_enabled_in(SpecId::CANCUN) {
+    if !supply.is_empty() || rules.spec.is_enabled_in(SpecId::CANCUN) {
         let evm = EthEvmFactory::default().create_evm(&mut *state, environment(rules, block.header, block.beneficiary));
         let mut evm = if rules.net_storage_gas { meter(evm, false) } else { evm };
         system::before(rules, &mut evm, block.header)?;
-        for (index, transaction) in block.transactions.iter().enumerate() {
+        loop {
             let left = block.header.gas_limit - gas_used;
-            let result = transact(rules, &mut evm, index, transaction, left)?;
+            let Some(transaction) = supply.next(left) else { break };
+            let kind = transaction.tx_type();
+            let result = match transact(rules, &mut evm, receipts.len(), transaction, left) {
+                Ok(result) => result,
+                Err(ExecuteError::Bad(refusal)) => {
+                    supply.refused(refusal).map_err(ExecuteError::Bad)?;
+                    continue;
+                }
+                Err(local) => return Err(local),
+            };
+            supply.taken();
             gas_used += result.tx_gas_used();
             let success = result.is_success();
             let status = if rules.spec.is_enabled_in(SpecId::BYZANTIUM) {
@@ -89,7 +132,7 @@ pub(crate) fn execute(rules: &Rules, block: &Input<'_>, state: &mut State<'_>) -
             };
             let receipt = Receipt { status, cumulative_gas_used: gas_used, logs: result.into_logs() }.with_bloom();
             bloom |= receipt.logs_bloom;
-            receipts.push(ReceiptEnvelope::from_typed(transaction.tx_type(), receipt));
+            receipts.push(ReceiptEnvelope::from_typed(kind, receipt));
         }
         if rules.spec.is_enabled_in(SpecId::PRAGUE) {
             requests_hash = Some(system::after(rules, &mut evm, &receipts)?);

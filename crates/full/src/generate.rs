@@ -223,8 +223,8 @@ impl GeneratedChain {
         // No transaction here asks for the hash of a block.
         let ancestors = |_| None;
         let mut state = State::new(self.nodes.clone(), header.state_root, false, &ancestors);
-        let input = Input { header, transactions: &transactions, uncles: &[], withdrawals: &[], beneficiary };
-        let outcome = execute(&rules, &input, &mut state).map_err(|error| match error {
+        let input = Input { header, uncles: &[], withdrawals: &[], beneficiary };
+        let outcome = execute(&rules, &input, &mut transactions.iter(), &mut state).map_err(|error| match error {
             ExecuteError::Local(error) => GenerateError::State(error),
             ExecuteError::Bad(refusal) => failed(format!("{refusal:?}")),
         })?;

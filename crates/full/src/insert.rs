@@ -6,8 +6,8 @@
 
 use std::cell::OnceCell;
 
+use alloy_consensus::ReceiptEnvelope;
 use alloy_consensus::constants::EMPTY_OMMER_ROOT_HASH;
-use alloy_consensus::{Header, ReceiptEnvelope};
 use alloy_primitives::{B256, keccak256};
 use rayon::prelude::*;
 use rushlight_chain::store::StoreError;
@@ -16,7 +16,7 @@ use rushlight_chain::{
     RawBlock, Refusal as HeaderRefusal, UncleError, header, verify_uncles,
 };
 
-use crate::block::{Checked, encode_receipts, fill, verify};
+use crate::block::{Checked, encode_receipts, verify};
 use crate::chain::FullChain;
 use crate::error::{InsertError, Refusal, Rule};
 use crate::lookup;
@@ -55,23 +55,6 @@ impl FullChain {
             });
         }
         inserted.map_or_else(|| self.nothing_new(None), Ok)
-    }
-
-    /// Completes the header of a clique block without transactions on a block that is held: its state root, which from
-    /// Cancun on is not the parent's as system contracts keep roots and hashes, and its requests hash.
-    ///
-    /// Blocks; call it off the async threads.
-    pub fn fill(&self, mut header: Header) -> Result<Header, InsertError> {
-        let _writer = self.writer();
-        let Some(parent) = self.headers.header(&header.parent_hash) else {
-            let (hash, number, parent) = (header.hash_slow(), header.number, header.parent_hash);
-            return Err(InsertError::UnknownParent { hash, number, parent });
-        };
-        // BLOCKHASH is of transactions; system contracts do not use it.
-        self.nodes.clear();
-        let filled = fill(&self.spec, &self.nodes, &mut header, parent.state_root, &|_| None);
-        self.nodes.clear();
-        filled.map(|()| header)
     }
 
     fn insert_run(&self, blocks: Vec<RawBlock>) -> Result<Extended, InsertError> {
@@ -220,7 +203,7 @@ impl FullChain {
         Ok(())
     }
 
-    fn ancestor_hashes(&self, parent: B256) -> Vec<B256> {
+    pub(crate) fn ancestor_hashes(&self, parent: B256) -> Vec<B256> {
         let mut hashes = vec![parent];
         hashes.extend(self.headers.hashes_before(&parent, BLOCK_HASH_DEPTH - 1));
         hashes

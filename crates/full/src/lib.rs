@@ -3,7 +3,9 @@
 //!
 //! ```text
 //!   node      a running peer: chain, sessions, sync, sealer
-//!   sealer    clique blocks of one's own: when, and what stands in them
+//!   sealer    clique blocks of one's own: when (`sealing`: the task), and what stands in them
+//!   build     … which transactions, in which order
+//!   pool      transactions that wait for a block: taken from peers and users, passed on
 //!   access    the chain as peers, the node's reads and sync see it
 //!   import    chains from files: era1, and concatenated block RLP (`rlp_file`)
 //!   insert    a run of blocks: verified, executed, written, taken in
@@ -21,6 +23,7 @@
 mod access;
 mod accumulator;
 mod block;
+mod build;
 mod chain;
 mod error;
 mod execute;
@@ -30,20 +33,24 @@ mod insert;
 mod lookup;
 mod node;
 mod nodes;
+mod pool;
 mod rlp_file;
 mod sealer;
+mod sealing;
 mod state;
 mod system;
 mod tries;
 #[cfg(test)]
 mod vectors;
 
+pub use build::{Filled, Offer, Waiting};
 pub use chain::{FullChain, FullConfig};
 pub use error::{BadBlock, InsertError, OpenError, Rule};
 pub use generate::{ChainPlan, GENERATED_CONTRACT, GenerateError, GeneratedChain};
 pub use import::{ImportError, ImportFailure, ImportProgress, ImportSummary};
 pub use node::{FullNode, FullNodeConfig, StartError};
+pub use pool::{FullPool, PoolConfig};
 pub use rlp_file::{MAX_BLOCK_BYTES, RlpFile, RlpFileError};
 pub use rushlight_evm::system::system_contracts;
-pub use sealer::{CliqueSealer, DEFAULT_GAS_TARGET, SealerError, Turn};
+pub use sealer::{CliqueSealer, DEFAULT_GAS_TARGET, DEFAULT_MIN_TIP, SealerError, Turn};
 pub use state::StateError;

@@ -1,26 +1,29 @@
-//! A running full peer: the chain, its sessions, their synchronisation, and the sealer.
+//! A running full peer: the chain, its sessions, their synchronisation, the transaction pool, and the sealer.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
+use rand::SeedableRng;
 use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
 use rushlight_chain::StoreError;
 use rushlight_eth::{EthConfig, EthProtocol};
 use rushlight_odr::PeerSet;
 use rushlight_p2p::{Server, ServerConfig, ServerHandle};
-use rushlight_sync::{SyncConfig, SyncHandle, SyncService, SyncStatus};
-use tokio::sync::{broadcast, mpsc, watch};
+use rushlight_sync::{SyncConfig, SyncHandle, SyncService};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
 
 use crate::FullChain;
-use crate::error::InsertError;
-use crate::sealer::{CliqueSealer, SealerError, Turn};
+use crate::pool::{FullPool, Gossip, Intake, PoolConfig};
+use crate::sealer::{CliqueSealer, SealerError};
+use crate::sealing::Sealing;
 
 /// Session events that wait for sync. A session whose event finds no room reads nothing more until it does, so this
 /// bounds what peers can pile up; 256 is some events for each of the peers that a node has.
 const SESSION_EVENTS: usize = 256;
+
+/// Batches of transactions that wait for the pool's checks; what finds no room is dropped. A batch is a message's, of some
+/// MB at the most.
+const TRANSACTION_BATCHES: usize = 16;
 
 /// What a full peer is made of. Files are imported into the chain before this.
 pub struct FullNodeConfig {
@@ -32,6 +35,8 @@ pub struct FullNodeConfig {
     pub network_id: Option<u64>,
     /// The chain's configuration as `admin_nodeInfo` tells it (geth's `config`). Default none.
     pub info_config: Option<serde_json::Value>,
+    /// How much the transaction pool holds.
+    pub pool: PoolConfig,
     /// Seals blocks with this, if given.
     pub sealer: Option<CliqueSealer>,
     /// Seed of the choices that chance makes.
@@ -54,6 +59,7 @@ pub struct FullNode {
     chain: Arc<FullChain>,
     server: ServerHandle,
     sync: SyncHandle,
+    pool: FullPool,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -67,7 +73,7 @@ impl std::fmt::Debug for FullNode {
 impl FullNode {
     /// Starts serving, synchronising and, if told so, sealing.
     pub async fn start(config: FullNodeConfig) -> Result<FullNode, StartError> {
-        let FullNodeConfig { chain, mut server, network_id, info_config, sealer, seed } = config;
+        let FullNodeConfig { chain, mut server, network_id, info_config, pool, sealer, seed } = config;
         if let Some(sealer) = &sealer {
             sealer.check(&chain.headers)?;
         }
@@ -76,24 +82,29 @@ impl FullNode {
         eth.network_id = network_id.unwrap_or(0);
         eth.info_network = Some(network_id.unwrap_or(chain.spec.chain_id));
         eth.info_config = info_config;
-        let transactions = eth.accept_transactions.clone();
+        let accept = eth.accept_transactions.clone();
         server.protocols.push(Arc::new(EthProtocol::new(eth)));
         let server = Server::start(server).await?;
+        let (peers, pool) = (PeerSet::new(), FullPool::new(chain.clone(), pool));
+        let (transactions, from_peers) = mpsc::channel(TRANSACTION_BATCHES);
         let sync = SyncService::spawn(SyncConfig {
             sink: chain.clone(),
-            peers: PeerSet::new(),
+            peers: peers.clone(),
             events,
-            transactions: None,
+            transactions: Some(transactions),
             clock: chain.clock.clone(),
             seed,
         });
         let stop = watch::Sender::new(false);
-        let mut tasks = vec![tokio::spawn(follow_sync(sync.watch(), transactions, stop.subscribe()))];
+        let intake = Intake { pool: pool.clone(), peers: peers.clone(), from_peers };
+        let gossip = Gossip { pool: pool.clone(), peers, status: sync.watch(), accept };
+        let mut tasks = vec![tokio::spawn(intake.run(stop.subscribe())), tokio::spawn(gossip.run(stop.subscribe()))];
         if let Some(sealer) = sealer {
-            let sealing = Sealing { chain: chain.clone(), sync: sync.clone(), sealer, stop: stop.subscribe() };
+            let (chain, sync, pool) = (chain.clone(), sync.clone(), pool.clone());
+            let sealing = Sealing { chain, sync, pool, sealer, stop: stop.subscribe() };
             tasks.push(tokio::spawn(sealing.run(StdRng::seed_from_u64(seed))));
         }
-        Ok(FullNode { chain, server, sync, stop, tasks })
+        Ok(FullNode { chain, server, sync, pool, stop, tasks })
     }
 
     /// The chain.
@@ -111,6 +122,11 @@ impl FullNode {
         &self.sync
     }
 
+    /// The transaction pool.
+    pub fn pool(&self) -> &FullPool {
+        &self.pool
+    }
+
     /// Ends in order: no more blocks of our own, a goodbye to every peer, synchronisation, and what is written is on
     /// disk.
     pub async fn shutdown(self) -> Result<(), StoreError> {
@@ -126,104 +142,4 @@ impl FullNode {
             .await
             .unwrap_or_else(|error| Err(StoreError::Io { action: "syncing the store", error: error.to_string() }))
     }
-}
-
-/// A node takes part in transactions only while it is synced.
-async fn follow_sync(
-    mut status: watch::Receiver<SyncStatus>,
-    accept: Arc<AtomicBool>,
-    mut stop: watch::Receiver<bool>,
-) {
-    loop {
-        accept.store(status.borrow_and_update().synced, Ordering::Relaxed);
-        tokio::select! {
-            changed = status.changed() => if changed.is_err() { return },
-            _ = stop.wait_for(|stop| *stop) => return,
-        }
-    }
-}
-
-/// The task that seals: waits as the sealer decides, makes the block, takes it in, announces it.
-struct Sealing {
-    chain: Arc<FullChain>,
-    sync: SyncHandle,
-    sealer: CliqueSealer,
-    stop: watch::Receiver<bool>,
-}
-
-impl Sealing {
-    async fn run(mut self, mut random: StdRng) {
-        let mut stop = self.stop.clone();
-        tokio::select! {
-            () = self.seal_blocks(&mut random) => {}
-            _ = stop.wait_for(|stop| *stop) => {}
-        }
-    }
-
-    async fn seal_blocks(&mut self, random: &mut StdRng) {
-        let mut heads = self.chain.headers.subscribe();
-        let mut status = self.sync.watch();
-        loop {
-            // While a longer chain is on its way, blocks on ours would only be thrown away.
-            if status.wait_for(|status| status.syncing.is_none()).await.is_err() {
-                return;
-            }
-            // Events up to here are behind the head that is looked at next.
-            heads = heads.resubscribe();
-            let turn = self.sealer.turn(&self.chain.headers, (self.chain.clock)(), random.random());
-            let (draft, delay) = match turn {
-                Turn::Seal { draft, delay } => (draft, delay),
-                Turn::Wait(why) => {
-                    tracing::debug!(%why, "not sealing on this head");
-                    if ended(heads.recv().await) {
-                        return;
-                    }
-                    continue;
-                }
-            };
-            tokio::select! {
-                () = sleep(delay) => {}
-                event = heads.recv() => {
-                    if ended(event) {
-                        return;
-                    }
-                    continue;
-                }
-            }
-            if status.borrow().syncing.is_some() {
-                continue;
-            }
-            if let Err(error) = self.seal(*draft).await {
-                // Our own block cannot break a rule unless our disk or our rules are at fault; either is for the operator.
-                tracing::error!(%error, "cannot seal a block");
-                sleep(std::time::Duration::from_secs(self.sealer.period.max(1))).await;
-            }
-        }
-    }
-
-    async fn seal(&self, mut draft: rushlight_chain::clique::Draft) -> Result<(), InsertError> {
-        let chain = self.chain.clone();
-        let filled = tokio::task::spawn_blocking(move || chain.fill(draft.header)).await;
-        let Ok(filled) = filled else { return Ok(()) };
-        draft.header = filled?;
-        let (header, block) = match self.sealer.seal(draft) {
-            Ok(sealed) => sealed,
-            Err(error) => {
-                tracing::error!(%error, "cannot sign a block");
-                return Ok(());
-            }
-        };
-        let (chain, own) = (self.chain.clone(), block.clone());
-        let inserted = tokio::task::spawn_blocking(move || chain.insert(vec![own])).await;
-        let Ok(inserted) = inserted else { return Ok(()) };
-        let extended = inserted?;
-        tracing::info!(number = header.number, hash = %header.hash(), "sealed a block");
-        self.sync.announce(block, extended.td).await;
-        Ok(())
-    }
-}
-
-/// Whether the channel of events is closed. Having missed some is as good as having seen one.
-fn ended<T>(event: Result<T, broadcast::error::RecvError>) -> bool {
-    matches!(event, Err(broadcast::error::RecvError::Closed))
 }

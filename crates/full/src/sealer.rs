@@ -1,10 +1,8 @@
 //! Clique blocks of one's own (EIP-225): decided here without I/O, made and announced by the node's task.
-//!
-//! Blocks are empty until the node has a transaction pool.
 
 use std::time::Duration;
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, Bytes};
 use rushlight_chain::clique::{Draft, SealingError, draft, seal, signer_address, turn_delay};
 use rushlight_chain::{Consensus, HeaderChain, RawBlock, SealedHeader, header};
 use secp256k1::SecretKey;
@@ -12,15 +10,21 @@ use secp256k1::SecretKey;
 /// The gas limit that blocks move towards, if not told otherwise: geth's default of the London era.
 pub const DEFAULT_GAS_TARGET: u64 = 30_000_000;
 
+/// What a transaction leaves at the least to whoever seals, in wei per gas, if not told otherwise: geth's 0.001 gwei.
+pub const DEFAULT_MIN_TIP: u128 = 1_000_000;
+
 /// Seals clique blocks with a key.
 #[derive(Clone)]
 pub struct CliqueSealer {
     /// The signer's key.
     pub key: SecretKey,
-    /// Seconds between our blocks and their parents; where the chain's own period is longer, that holds.
+    /// Seconds between our blocks and their parents; where the chain's own period is longer, that holds. Where both are 0,
+    /// each transaction is sealed as it comes, and nothing is sealed where there is none.
     pub period: u64,
     /// The gas limit to move to; default [`DEFAULT_GAS_TARGET`].
     pub gas_target: u64,
+    /// What a transaction leaves us at the least, in wei per gas; default [`DEFAULT_MIN_TIP`].
+    pub min_tip: u128,
 }
 
 impl std::fmt::Debug for CliqueSealer {
@@ -38,9 +42,6 @@ pub enum SealerError {
         /// The chain's name.
         chain: String,
     },
-    /// Empty blocks as fast as they can be made are of use to nobody.
-    #[error("sealing: expected a period of at least 1 second, got 0")]
-    NoPeriod,
 }
 
 /// What a sealer does on a head.
@@ -58,9 +59,9 @@ pub enum Turn {
 }
 
 impl CliqueSealer {
-    /// A sealer with the default gas target.
+    /// A sealer with the default gas target and least tip.
     pub fn new(key: SecretKey, period: u64) -> Self {
-        CliqueSealer { key, period, gas_target: DEFAULT_GAS_TARGET }
+        CliqueSealer { key, period, gas_target: DEFAULT_GAS_TARGET, min_tip: DEFAULT_MIN_TIP }
     }
 
     /// The signer's account.
@@ -72,9 +73,13 @@ impl CliqueSealer {
     pub(crate) fn check(&self, headers: &HeaderChain) -> Result<(), SealerError> {
         match headers.spec().consensus {
             Consensus::Ethash => Err(SealerError::NotClique { chain: headers.spec().name.clone() }),
-            Consensus::Clique { period, .. } if period.max(self.period) == 0 => Err(SealerError::NoPeriod),
             Consensus::Clique { .. } => Ok(()),
         }
+    }
+
+    /// Whether blocks are sealed as transactions come, instead of by the clock.
+    pub(crate) fn on_demand(&self, headers: &HeaderChain) -> bool {
+        matches!(headers.spec().consensus, Consensus::Clique { period, .. } if period.max(self.period) == 0)
     }
 
     /// What to do on the present head. `now`: unix seconds; `roll`: any random number, which decides how long a signer
@@ -96,13 +101,12 @@ impl CliqueSealer {
         }
     }
 
-    /// Signs a draft: an empty block. On a clique chain nobody is rewarded, so up to Shanghai the parent's state, which the
-    /// draft has, is the block's; from Cancun on [`crate::FullChain::fill`] comes first.
-    pub fn seal(&self, draft: Draft) -> Result<(SealedHeader, RawBlock), SealingError> {
+    /// Signs a draft whose header is complete ([`crate::FullChain::fill`]), with its transactions.
+    pub fn seal(&self, draft: Draft, transactions: Vec<Bytes>) -> Result<(SealedHeader, RawBlock), SealingError> {
         let sealed = seal(draft.header, &self.key)?;
         // From Shanghai on a block has a list of withdrawals; clique's is empty.
         let withdrawals = sealed.withdrawals_root.map(|_| Vec::new());
-        let block = RawBlock { header: header::encode(&sealed), withdrawals, ..RawBlock::default() };
+        let block = RawBlock { header: header::encode(&sealed), transactions, withdrawals, ..RawBlock::default() };
         Ok((sealed, block))
     }
 }

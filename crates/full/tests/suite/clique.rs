@@ -41,7 +41,7 @@ fn seal(chain: &FullChain, sealers: &[CliqueSealer], count: usize) -> Vec<Sealed
             Turn::Wait(_) => None,
         });
         let (_, sealer, draft) = ready.min_by_key(|(delay, ..)| *delay).unwrap();
-        let (header, block) = sealer.seal(*draft).unwrap();
+        let (header, block) = sealer.seal(*draft, Vec::new()).unwrap();
         chain.insert(vec![block]).unwrap();
         sealed.push(header);
     }
@@ -111,7 +111,7 @@ fn a_sealer_waits_for_period_turn_and_others() {
     assert!(delay(&slow.turn(&chain.headers(), now + 60, 0)).unwrap().1 < Duration::from_secs(1));
     // Who signed the last block has to wait for others; a stranger for ever.
     let Turn::Seal { draft, .. } = sealers[0].turn(&chain.headers(), now, 0) else { panic!() };
-    chain.insert(vec![sealers[0].seal(*draft).unwrap().1]).unwrap();
+    chain.insert(vec![sealers[0].seal(*draft, Vec::new()).unwrap().1]).unwrap();
     let turn = sealers[0].turn(&chain.headers(), now, 0);
     assert!(matches!(turn, Turn::Wait(SealingError::RecentlySigned { from: 3, .. })), "{turn:?}");
     let turn = CliqueSealer::new(key(9), 1).turn(&chain.headers(), now, 0);

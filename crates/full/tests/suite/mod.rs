@@ -1,9 +1,13 @@
 mod bad_blocks;
+mod building;
 mod clique;
 mod common;
 mod generate;
+mod gossip;
 mod limits;
 mod mainnet;
 mod nodes;
 mod osaka;
+mod pool;
 mod reorg;
+mod wallet;

@@ -8,7 +8,7 @@ use alloy_eips::eip7685::EMPTY_REQUESTS_HASH;
 use alloy_genesis::Genesis;
 use alloy_primitives::{B256, U256};
 use rushlight_chain::{ChainSpec, MemoryStore, RawBlock, clique, header};
-use rushlight_full::{CliqueSealer, FullChain, InsertError, Rule, Turn, system_contracts};
+use rushlight_full::{CliqueSealer, FullChain, InsertError, Offer, Rule, Turn, system_contracts};
 
 use super::common::{AnySeal, address, export, import, key, open};
 
@@ -41,7 +41,7 @@ pub(super) fn draft(chain: &FullChain) -> Header {
     let sealer = CliqueSealer::new(key(1), 2);
     let now = chain.headers().head().header.timestamp;
     let Turn::Seal { draft, .. } = sealer.turn(&chain.headers(), now, 0) else { panic!("not our turn") };
-    chain.fill(draft.header).unwrap()
+    chain.fill(draft.header, address(&key(1)), Offer::default()).unwrap().header
 }
 
 /// Sealed, without transactions and withdrawals.

@@ -39,6 +39,8 @@ pub enum Penalty {
     Stalled,
     /// Did not answer a look-up in time.
     LookupTimeout,
+    /// Sent a transaction that no chain takes: without a sender, or with blobs that are not what they are said to be.
+    BadTransaction,
     /// Repeated a transaction in one session.
     RepeatedTransaction,
 }
@@ -57,6 +59,7 @@ impl Penalty {
             Self::FloodedHashes => "flood of hashes",
             Self::Stalled => "stalled",
             Self::LookupTimeout => "look-up timed out",
+            Self::BadTransaction => "bad transaction",
             Self::RepeatedTransaction => "repeated transaction",
         }
     }
@@ -68,7 +71,7 @@ impl Penalty {
             Self::BadHeader | Self::BadBlock => 101.0,
             Self::FalseClaim | Self::FloodedHashes | Self::BadBody | Self::UnlinkedHeaders => 51.0,
             Self::Breach => 35.0,
-            Self::BadTotalDifficulty => 25.0,
+            Self::BadTotalDifficulty | Self::BadTransaction => 25.0,
             Self::Stalled => 15.0,
             Self::LookupTimeout => 8.0,
             Self::RepeatedTransaction => 1.0,
@@ -87,6 +90,7 @@ impl Penalty {
             | Self::UnlinkedHeaders
             | Self::BadTotalDifficulty
             | Self::FloodedHashes
+            | Self::BadTransaction
             | Self::RepeatedTransaction => DisconnectReason::SubprotocolError,
         }
     }
