@@ -14,6 +14,7 @@ use crate::{
     config_file, dev_chain,
     fatal::Fatal,
     logging::{Console, LogFormat},
+    mine::MineArgs,
     run_dev, run_full, run_light,
     unlock::UnlockArgs,
 };
@@ -86,6 +87,8 @@ pub(crate) struct FullArgs {
     pub(crate) rpc: RpcArgs,
     #[command(flatten)]
     pub(crate) unlock: UnlockArgs,
+    #[command(flatten)]
+    pub(crate) mine: MineArgs,
     #[command(flatten)]
     pub(crate) log: LogArgs,
 }
@@ -244,7 +247,8 @@ fn retain(value: &str) -> Result<Retain, String> {
     }
 }
 
-/// Flags that geth and other clients have, or that Rushlight is to have, and what a run says to whoever gives one.
+/// Flags that geth and other clients have, or that Rushlight is to have, and what a run says to whoever gives one where it
+/// does not know it: a light node does not mine.
 /// A name that ends in a dot stands for all that begin with it.
 const NOT_YET: [&str; 19] = [
     "--holesky",
@@ -448,6 +452,6 @@ mod tests {
             assert_eq!(refusal(&format!("rushlight {flag} x")), format!("{name} is not supported yet"));
         }
         assert_eq!(refusal("rushlight full --config a.toml"), "--config is not supported yet");
-        assert_eq!(refusal("rushlight dev --dev.period 0"), "--dev.period is not supported yet");
+        assert_eq!(refusal("rushlight dev --dev.gaslimit 0"), "--dev.gaslimit is not supported yet");
     }
 }

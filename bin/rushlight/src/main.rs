@@ -12,6 +12,7 @@
 //! signals    SIGINT and SIGTERM
 //! runtime    the async runtime, and its end
 //! unlock     accounts that the node signs for
+//! mine       sealing with a key of the keystore
 //! dev_chain  genesis and accounts of the development network
 //! run_light  run_full  run_dev   one each for what can be run
 //! ```
@@ -25,6 +26,7 @@ mod config_file;
 mod dev_chain;
 mod fatal;
 mod logging;
+mod mine;
 mod passwords;
 mod progress;
 mod run_dev;

@@ -36,6 +36,7 @@ const WS_PORT: u16 = 8556;
 /// Imports what is to be imported, then serves until a signal ends it.
 pub(crate) fn run(args: &FullArgs, console: &Console) -> Result<(), Fatal> {
     let chain = settings::full_chain(&args.chain)?;
+    args.mine.check(&chain.spec)?;
     let peers = settings::Peers::read(&args.node)?;
     check_files(&args.import)?;
     let listen = settings::listen(&args.node, settings::FULL_PORT);
@@ -46,6 +47,7 @@ pub(crate) fn run(args: &FullArgs, console: &Console) -> Result<(), Fatal> {
     endpoints.ipc = settings::ipc(&args.rpc, &datadir, None);
     settings::warn_of_idle_flags(&args.rpc, (HTTP_PORT, WS_PORT));
     let unlocked = unlock::unlock(&args.unlock, &args.rpc, &datadir)?;
+    let sealer = args.mine.sealer(unlocked.as_ref())?;
     let server = settings::server(&args.node, settings::FULL_PORT, peers, &folder)?;
 
     runtime::run(async {
@@ -66,6 +68,13 @@ pub(crate) fn run(args: &FullArgs, console: &Console) -> Result<(), Fatal> {
         }
         let head = full.headers().head();
         if full.spec().is_proof_of_stake_after(head.td) {
+            if sealer.is_some() {
+                return Err(Fatal::failed(format!(
+                    "--mine: only clique chains are sealed here, and {} goes by proof of stake from block {} on",
+                    chain.spec.name,
+                    head.header.number.saturating_add(1)
+                )));
+            }
             warn!(
                 head = head.header.number,
                 "From here on the chain goes by proof of stake: this peer serves what it has, and takes further blocks from --import only"
@@ -77,7 +86,7 @@ pub(crate) fn run(args: &FullArgs, console: &Console) -> Result<(), Fatal> {
             network_id: args.node.networkid,
             info_config: chain.config,
             pool: PoolConfig::default(),
-            sealer: None,
+            sealer,
             seed: rand::random(),
         };
         let node = FullNode::start(config).await.map_err(|error| Fatal::from_error(&error))?;
