@@ -8,6 +8,7 @@
 //! keys        key files and signatures, of others and ours
 //! proofs      eth_getProof, checked by go-ethereum's verifier
 //! wallets     wallets' libraries, as they send, call, estimate and verify
+//! yardstick   go-ethereum's JSON-RPC, at random, against that of both kinds of node
 //! ```
 
 mod clients;
@@ -17,6 +18,7 @@ mod keys;
 mod proofs;
 pub(crate) mod tools;
 mod wallets;
+mod yardstick;
 
 use std::{
     io::{BufRead, BufReader},
