@@ -84,14 +84,17 @@ fn packages(name: &str, installed: &'static OnceLock<Option<tempfile::TempDir>>)
     installed.map(tempfile::TempDir::path)
 }
 
+/// What is kept from run to run: where `.ci/env` has it.
+fn cache() -> Option<PathBuf> {
+    let named = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let own = || named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache"))).map(|cache| cache.join("rushlight"));
+    named("RUSHLIGHT_CACHE").or_else(own)
+}
+
 /// A program of `tests/interop/python`, not started yet; nothing where `.ci/install foreign` has not made the
 /// environment with its packages.
 pub(crate) fn python<S: AsRef<OsStr>>(name: &str, args: impl IntoIterator<Item = S>) -> Option<Command> {
-    let folder = std::env::var_os("RUSHLIGHT_PYTHON").map(PathBuf::from).or_else(|| {
-        let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-        let cache = cache.or_else(|| Some(Path::new(&std::env::var_os("HOME")?).join(".cache")))?;
-        Some(cache.join("rushlight/python"))
-    });
+    let folder = cache().map(|cache| cache.join("python"));
     let list = |folder: PathBuf| std::fs::read(folder.join("requirements.txt")).ok();
     let folder = folder.filter(|folder| list(folder.clone()) == list(source("python")));
     let Some(folder) = folder else {

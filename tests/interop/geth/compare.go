@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand"
 	"net/http"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -28,8 +30,9 @@ const mostPrinted = 40
 type query struct {
 	Method  string            `json:"method"`
 	Params  []any             `json:"params"`
-	Answers map[string]answer `json:"answers"`
+	Answers map[string]answer `json:"-"`
 	Why     string            `json:"why"`
+	Where   []string          `json:"where"`
 }
 
 type answer struct {
@@ -219,7 +222,7 @@ func report(all []*query) error {
 		}
 		switch {
 		case hasFull && hasLight && !reflect.DeepEqual(full, light):
-			q.Why = "light and full differ"
+			q.Why, q.Where = "light and full differ", where("", plain(full), plain(light))
 		case !hasFull && !hasLight || reflect.DeepEqual(geth, ours):
 			continue
 		default:
@@ -228,12 +231,12 @@ func report(all []*query) error {
 				documented[why]++
 				continue
 			}
-			q.Why = "not as geth"
+			q.Why, q.Where = "not as geth", where("", plain(geth), plain(ours))
 		}
 		c.Different++
 		if different++; different <= mostPrinted {
 			text, _ := json.Marshal(q)
-			fmt.Fprintf(os.Stderr, "%.6000s\n", text)
+			fmt.Fprintf(os.Stderr, "%.3000s\n", text)
 		}
 	}
 	summary, err := json.Marshal(object{"methods": counts, "documented": documented, "different": different})
@@ -245,4 +248,51 @@ func report(all []*query) error {
 		return fmt.Errorf("%d of %d answers differ", different, len(all))
 	}
 	return nil
+}
+
+// plain is the answer as the decoder makes it.
+func plain(a answer) any {
+	if a.Error == nil {
+		return a.Result
+	}
+	return object{"error": object{"code": a.Error.Code, "message": a.Error.Message, "data": a.Error.Data}}
+}
+
+// where names the places at which two answers differ, the first one's value before the second's.
+func where(path string, one, other any) (places []string) {
+	if reflect.DeepEqual(one, other) {
+		return nil
+	}
+	a, isObject := one.(object)
+	b, bothObjects := other.(object)
+	if isObject && bothObjects {
+		names := map[string]bool{}
+		for name := range a {
+			names[name] = true
+		}
+		for name := range b {
+			names[name] = true
+		}
+		for _, name := range slices.Sorted(maps.Keys(names)) {
+			places = append(places, where(path+"."+name, a[name], b[name])...)
+		}
+		return places
+	}
+	list, isList := one.([]any)
+	others, bothLists := other.([]any)
+	if isList && bothLists && len(list) == len(others) {
+		for i := range list {
+			places = append(places, where(fmt.Sprintf("%s[%d]", path, i), list[i], others[i])...)
+		}
+		return places
+	}
+	return []string{fmt.Sprintf("%s: %s | %s", path, brief(one), brief(other))}
+}
+
+func brief(value any) string {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return err.Error()
+	}
+	return fmt.Sprintf("%.300s", text)
 }
