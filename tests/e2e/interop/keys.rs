@@ -1,4 +1,5 @@
-//! Key files of go-ethereum's `accounts/keystore` and ours, each read by the other; and what both sign, which is the same.
+//! Key files of go-ethereum's `accounts/keystore`, of Python's eth-account and ours, each read by the others; and what they
+//! sign, which is the same.
 
 use std::{fs, path::Path, process::Command};
 
@@ -12,7 +13,7 @@ use alloy_primitives::{Address, B256, TxKind, U256, hex, keccak256};
 use rushlight_keystore::{Keystore, TypedData, UnlockedKey};
 use serde_json::{Value, json};
 
-use super::tools::{geth, last_line, try_output};
+use super::tools::{geth, last_line, python, try_output};
 use crate::account::run;
 
 /// A private key for tests, and its address.
@@ -23,7 +24,11 @@ fn key(seed: u64) -> (String, String) {
 
 /// One of go-ethereum's programs with JSON on stdin; the JSON that it prints.
 fn asked(geth: &Path, args: &[&str], input: &Value) -> Value {
-    let out = try_output(Command::new(geth).args(args), &input.to_string()).unwrap_or_else(|why| panic!("{why}"));
+    told(Command::new(geth).args(args), input)
+}
+
+fn told(command: &mut Command, input: &Value) -> Value {
+    let out = try_output(command, &input.to_string()).unwrap_or_else(|why| panic!("{why}"));
     if out.is_empty() { Value::Null } else { last_line(&out) }
 }
 
@@ -89,6 +94,21 @@ fn key_files_of_go_ethereum_and_back() {
     same_keys(&asked(geth, &["keys-read", "-out", theirs.to_str().unwrap()], &passwords(&keys, "new")), &keys);
     written(&ours, &keys, "pässword");
     same_keys(&asked(geth, &["keys-read", "-out", ours.to_str().unwrap()], &passwords(&keys, "pässword")), &keys);
+}
+
+#[test]
+fn key_files_of_eth_account_and_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (theirs, ours) = (folder.path().join("theirs"), folder.path().join("ours"));
+    let program = |what: &str, folder: &Path| python("keys.py", [what.as_ref(), folder.as_os_str()]);
+    let Some(mut make) = program("make", &theirs) else { return };
+    let keys = [key(1), key(2), key(3)];
+    let wanted: Vec<_> = keys.iter().map(|(key, _)| json!({"key": key, "password": "old pässword"})).collect();
+    told(&mut make, &json!(wanted));
+    read_and_updated(&theirs, &keys, "old pässword", "new");
+    same_keys(&told(&mut program("read", &theirs).unwrap(), &passwords(&keys, "new")), &keys);
+    written(&ours, &keys, "pässword");
+    same_keys(&told(&mut program("read", &ours).unwrap(), &passwords(&keys, "pässword")), &keys);
 }
 
 /// Typed data with every kind of member.
@@ -199,38 +219,50 @@ fn transactions(seed: u64, chain_id: u64, key: &UnlockedKey) -> Vec<TypedTransac
     ]
 }
 
-#[test]
-fn signatures_are_go_ethereums() {
-    let Some(geth) = geth() else { return };
+/// What is signed with one key: as the other programs want it, and as we do it.
+fn signed() -> (Value, Value) {
     let (secret, _) = key(7);
     let key = UnlockedKey::from_bytes(&hex::decode(&secret).unwrap().try_into().unwrap()).unwrap();
     let chain_id = 1337;
     let messages: Vec<Vec<u8>> = (0..50_u64).map(|n| keccak256(n.to_be_bytes()).repeat(n as usize)).collect();
     let data: Vec<_> = (0..50).map(typed_data).collect();
     let transactions: Vec<_> = (0..25).flat_map(|seed| transactions(seed, chain_id, &key)).collect();
-    let signed: Vec<_> = transactions
+    let transactions: Vec<_> = transactions
         .into_iter()
         .map(|unsigned| hex::encode_prefixed(key.sign_transaction(unsigned).encoded_2718()))
         .collect();
-    let theirs = asked(
-        geth,
-        &["sign"],
-        &json!({
-            "key": secret,
-            "chainId": format!("{chain_id:#x}"),
-            "messages": messages.iter().map(hex::encode_prefixed).collect::<Vec<_>>(),
-            "typedData": data,
-            "transactions": signed,
-        }),
-    );
-    let ours: Vec<_> = messages.iter().map(|text| hex::encode_prefixed(key.sign_message(text).as_bytes())).collect();
-    assert_eq!(theirs["messages"], json!(ours));
-    let ours: Vec<_> = data
+    let of_messages: Vec<_> =
+        messages.iter().map(|text| hex::encode_prefixed(key.sign_message(text).as_bytes())).collect();
+    let of_data: Vec<_> = data
         .iter()
         .map(|data| TypedData::parse(&data.to_string()).unwrap().signing_hash().unwrap())
         .map(|hash| hex::encode_prefixed(key.sign_hash(&hash).as_bytes()))
         .collect();
-    assert_eq!(theirs["typedData"], json!(ours));
-    // Signed by us, and again by go-ethereum: the same bytes.
-    assert_eq!(theirs["transactions"], json!(signed));
+    let asked = json!({
+        "key": secret,
+        "chainId": format!("{chain_id:#x}"),
+        "messages": messages.iter().map(hex::encode_prefixed).collect::<Vec<_>>(),
+        "typedData": data,
+        "transactions": transactions,
+    });
+    (asked, json!({"messages": of_messages, "typedData": of_data, "transactions": transactions}))
+}
+
+#[test]
+fn signatures_are_go_ethereums() {
+    let Some(geth) = geth() else { return };
+    let (input, ours) = signed();
+    // Transactions signed by us, and again by go-ethereum: the same bytes.
+    assert_eq!(asked(geth, &["sign"], &input), ours);
+}
+
+#[test]
+fn signatures_are_eth_accounts() {
+    let Some(mut sign) = python("keys.py", ["sign"]) else { return };
+    let (input, ours) = signed();
+    let theirs = told(&mut sign, &input);
+    assert_eq!((&theirs["messages"], &theirs["typedData"]), (&ours["messages"], &ours["typedData"]));
+    let senders = theirs["senders"].as_array().unwrap();
+    assert_eq!(senders.len(), ours["transactions"].as_array().unwrap().len());
+    assert!(senders.iter().all(|sender| *sender == format!("0x{}", key(7).1)), "{senders:?}");
 }
