@@ -62,7 +62,7 @@ async fn one_value_after_the_other() {
     for byte in request(3, "rpc_modules").as_bytes() {
         stream.write_all(&[*byte]).await.unwrap();
     }
-    let modules = json!({ "admin": "1.0", "eth": "1.0", "net": "1.0", "rpc": "1.0", "web3": "1.0" });
+    let modules = json!({ "admin": "1.0", "eth": "1.0", "net": "1.0", "personal": "1.0", "rpc": "1.0", "web3": "1.0" });
     assert_eq!(line(&mut stream).await.unwrap()["result"], modules, "every module");
     stream.write_all(format!("\n[{}]\r\n 7 ", request(4, "web3_clientVersion")).as_bytes()).await.unwrap();
     let mut answers = [line(&mut stream).await.unwrap(), line(&mut stream).await.unwrap()];
