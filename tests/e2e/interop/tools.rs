@@ -87,8 +87,21 @@ fn packages(name: &str, installed: &'static OnceLock<Option<tempfile::TempDir>>)
 /// What is kept from run to run: where `.ci/env` has it.
 fn cache() -> Option<PathBuf> {
     let named = |name: &str| std::env::var_os(name).map(PathBuf::from);
-    let own = || named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache"))).map(|cache| cache.join("rushlight"));
+    let own =
+        || named("XDG_CACHE_HOME").or_else(|| Some(named("HOME")?.join(".cache"))).map(|cache| cache.join("rushlight"));
     named("RUSHLIGHT_CACHE").or_else(own)
+}
+
+/// `tests/interop/alloy`, built once; it keeps a target folder of its own.
+pub(super) fn alloy() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let target = cache().expect("a home folder").join("alloy");
+        let mut build = Command::new("cargo");
+        build.args(["build", "--quiet", "--locked", "--manifest-path"]).arg(source("alloy").join("Cargo.toml"));
+        output(build.env("CARGO_TARGET_DIR", &target));
+        target.join("debug/rushlight-interop-alloy")
+    })
 }
 
 /// A program of `tests/interop/python`, not started yet; nothing where `.ci/install foreign` has not made the

@@ -1,9 +1,9 @@
-//! Wallets' libraries against the light node of a development network: ethers v6, viem, web3.py. Each of the programs
+//! Wallets' libraries against the light node of a development network: ethers v6, viem, web3.py, alloy. Each of the programs
 //! sends every type of transaction, deploys a contract, calls it, estimates, reads fees and verifies proofs.
 
 use std::process::Command;
 
-use super::tools::{javascript, output, python, script, source};
+use super::tools::{alloy, javascript, output, python, script, source};
 use crate::{process::Process, rpc::Rpc};
 
 /// What a development network can do as it stands.
@@ -11,7 +11,7 @@ const STEPS: [&str; 2] = ["connects", "reads"];
 
 /// A development network of its own for one program, and where its light node listens.
 fn dev() -> (Process, String) {
-    let mut dev = Process::start(["dev", "--http.port", "0"]);
+    let mut dev = Process::start(["dev", "--dev.period", "1", "--http.port", "0"]);
     let rpc = Rpc::of(&mut dev);
     rpc.reach(1, &dev);
     (dev, format!("http://{}", rpc.0))
@@ -48,4 +48,11 @@ fn web3py_is_a_wallet_over_the_light_node() {
     let Some(mut program) = python("wallet.py", [&token; 0]) else { return };
     let (_dev, url) = dev();
     check(program.args([&url, &token]).args(STEPS));
+}
+
+#[test]
+fn alloy_is_a_wallet_over_the_light_node() {
+    let program = alloy();
+    let (_dev, url) = dev();
+    check(Command::new(program).args([&url, &token()]).args(STEPS));
 }

@@ -9,7 +9,12 @@ use super::tools::{geth, last_line, output};
 use crate::files::Files;
 
 /// What is compared, each method by the weight that the program gives it.
-const METHODS: [&str; 6] = [
+const METHODS: [&str; 11] = [
+    "eth_gasPrice",
+    "eth_maxPriorityFeePerGas",
+    "eth_blobBaseFee",
+    "eth_baseFee",
+    "eth_feeHistory",
     "eth_getTransactionByHash",
     "eth_getTransactionReceipt",
     "eth_getBalance",

@@ -442,8 +442,8 @@ func (a *asker) forFeeHistory() []any {
 	if a.one(30) {
 		block = "0x1000"
 	}
-	percentiles := []any{nil, []int{}, []float64{10, 50, 90}, []float64{0, 25.5, 100}, []int{60}, []int{50, 10}, []int{10, 101}, []int{-1}, []int{5, 5, 5}}
-	if a.one(10) {
+	percentiles := []any{[]int{}, []float64{10, 50, 90}, []float64{0, 25.5, 100}, []int{60}, []int{50, 10}, []int{10, 101}, []int{-1}, []int{5, 5, 5}}
+	if a.one(20) {
 		return []any{count, block}
 	}
 	return []any{count, block, pick(a, percentiles...)}
