@@ -13,7 +13,7 @@ use jsonrpsee::{
 };
 use tracing::warn;
 
-use crate::{Services, accounts, admin, eth, fees, net, params::Args, send, transactions};
+use crate::{Services, accounts, admin, eth, fees, net, params::Args, raw, send, transactions};
 
 /// A method's outcome.
 pub(crate) type Answer<T> = Result<T, ErrorObjectOwned>;
@@ -60,6 +60,7 @@ pub(crate) fn methods(api: Api) -> Result<(Methods, HashSet<&'static str>), Regi
     let mut module = RpcModule::new(api);
     net::register(&mut module)?;
     eth::register(&mut module)?;
+    raw::register(&mut module)?;
     transactions::register(&mut module)?;
     fees::register(&mut module)?;
     admin::register(&mut module)?;

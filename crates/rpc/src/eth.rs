@@ -86,7 +86,7 @@ async fn syncing(params: Params<'static>, api: Arc<Api>) -> Answer<SyncState> {
 
 /// A header, or `None` where no such block is known: methods that return a block say `null` then, and no error.
 /// `safe` and `finalized` are errors all the same, as in geth.
-async fn find(api: &Api, block: impl Into<BlockId> + Send) -> Answer<Option<SealedHeader>> {
+pub(crate) async fn find(api: &Api, block: impl Into<BlockId> + Send) -> Answer<Option<SealedHeader>> {
     match api.client.resolve(block.into()).await {
         Ok(header) => Ok(Some(header)),
         Err(ClientError::UnknownNumber(_) | ClientError::UnknownHash(_)) => Ok(None),
@@ -135,7 +135,7 @@ async fn transaction<N: Name>(params: Params<'static>, api: Arc<Api>) -> Answer<
     Ok(block.and_then(|block| shapes::transaction(&block, index)))
 }
 
-fn name_and_index<N: Name>(params: &Params<'_>) -> Answer<(N, usize)> {
+pub(crate) fn name_and_index<N: Name>(params: &Params<'_>) -> Answer<(N, usize)> {
     let args = Args::parse(params, 2)?;
     let (name, Quantity(index)) = (args.required(0)?, args.required(1)?);
     // No block has an item past usize; such an index names nothing, like any other past the end.

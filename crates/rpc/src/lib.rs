@@ -14,6 +14,7 @@
 //! rules    around every call: unknown methods, batches, the deadline
 //! api      which modules are on, which methods they have
 //! eth, fees, transactions, net, admin, accounts   the methods: arguments in, LightClient asked, shapes out
+//! raw      headers by themselves, transactions' bytes
 //! params   arguments, read as strictly as geth reads them (pure)
 //! send     transactions that this node fills in and signs; args, signed: what goes in and comes out
 //! shapes   blocks, transactions and proofs as JSON (pure)
@@ -39,6 +40,7 @@ mod ipc;
 mod net;
 mod origins;
 mod params;
+mod raw;
 mod rules;
 mod send;
 mod server;

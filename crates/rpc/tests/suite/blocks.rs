@@ -1,7 +1,8 @@
 //! Blocks, transactions and uncles: every field, in the specification's shape.
 
 use alloy_consensus::constants::{EMPTY_OMMER_ROOT_HASH, EMPTY_ROOT_HASH};
-use alloy_primitives::{B256, U256};
+use alloy_eips::eip2718::Encodable2718 as _;
+use alloy_primitives::{B256, Bytes, U256};
 use serde_json::{Value, json};
 
 use crate::{
@@ -92,7 +93,30 @@ async fn transactions_as_hashes_and_in_full() {
         let by_number = json!(["0x2", at]);
         assert_eq!(result(fixture.addr, "eth_getTransactionByBlockNumberAndIndex", by_number).await, *tx);
         let by_hash = json!([fixture.headers[2].hash(), at]);
-        assert_eq!(result(fixture.addr, "eth_getTransactionByBlockHashAndIndex", by_hash).await, *tx);
+        assert_eq!(result(fixture.addr, "eth_getTransactionByBlockHashAndIndex", by_hash.clone()).await, *tx);
+        let raw = json!(Bytes::from(transactions()[index].encoded_2718()));
+        assert_eq!(result(fixture.addr, "eth_getRawTransactionByBlockHashAndIndex", by_hash).await, raw);
+    }
+}
+
+/// What a header says stands in its block too; nothing is downloaded for it.
+#[tokio::test]
+async fn headers_by_themselves() {
+    let fixture = Fixture::start().await;
+    let hash = fixture.headers[2].hash();
+    let header = result(fixture.addr, "eth_getHeaderByNumber", json!(["0x2"])).await;
+    assert_eq!(header["hash"], json!(hash));
+    assert_eq!(result(fixture.addr, "eth_getHeaderByHash", json!([hash])).await, header);
+    let mut block = result(fixture.addr, "eth_getBlockByHash", json!([hash, false])).await;
+    let block = block.as_object_mut().unwrap();
+    for more in ["size", "totalDifficulty", "transactions", "uncles"] {
+        block.remove(more);
+    }
+    assert_eq!(header, json!(block));
+    assert_eq!(result(fixture.addr, "eth_getHeaderByNumber", json!(["0x9"])).await, json!(null));
+    assert_eq!(result(fixture.addr, "eth_getHeaderByHash", json!([B256::ZERO])).await, json!(null));
+    for place in [json!(["0x2", "0x9"]), json!(["0x9", "0x0"])] {
+        assert_eq!(result(fixture.addr, "eth_getRawTransactionByBlockNumberAndIndex", place).await, json!("0x"));
     }
 }
 

@@ -27,7 +27,11 @@ async fn the_small_methods() {
             json!("0x47173285a8d7341e5e972fc677286384f802f8ef42a5ec5f03bbfa254cb01fad"),
         ),
         ("web3_sha3", json!(["0x"]), json!("0xc5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470")),
-        ("rpc_modules", json!([]), json!({ "admin": "1.0", "eth": "1.0", "net": "1.0", "personal": "1.0", "rpc": "1.0", "web3": "1.0" })),
+        (
+            "rpc_modules",
+            json!([]),
+            json!({ "admin": "1.0", "eth": "1.0", "net": "1.0", "personal": "1.0", "rpc": "1.0", "web3": "1.0" }),
+        ),
     ] {
         assert_eq!(result(addr, method, params).await, expected, "{method}");
     }
