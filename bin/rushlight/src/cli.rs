@@ -1,6 +1,6 @@
 //! The command line: flags as geth spells them where geth has them.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use alloy_primitives::B256;
 use clap::{
@@ -200,6 +200,12 @@ pub(crate) struct RpcArgs {
     /// Origins of web pages that may connect, with commas between; * for any. Default: pages of this machine.
     #[arg(long = "ws.origins", value_name = "ORIGINS", default_value = "", hide_default_value = true)]
     pub(crate) ws_origins: String,
+    /// Most gas that a call over JSON-RPC may use, 0 for no cap of its own.
+    #[arg(long = "rpc.gascap", value_name = "GAS", default_value_t = rushlight_light::call::DEFAULT_GAS_CAP)]
+    pub(crate) rpc_gascap: u64,
+    /// How long the EVM may run for a call over JSON-RPC (5s, 500ms, 1m), 0 for as long as it takes.
+    #[arg(long = "rpc.evmtimeout", value_name = "TIME", default_value = "5s", value_parser = duration)]
+    pub(crate) rpc_evmtimeout: Duration,
     /// No IPC socket.
     #[arg(long)]
     pub(crate) ipcdisable: bool,
@@ -351,6 +357,32 @@ fn is_not_yet(flag: &str) -> bool {
     NOT_YET.iter().any(|known| name == *known || (known.ends_with('.') && name.starts_with(known)))
 }
 
+/// A duration as geth's flags take it: numbers with units, one after another; 0 needs none.
+fn duration(text: &str) -> Result<Duration, String> {
+    let refused = || "expected a duration like 5s, 500ms or 1m30s".to_owned();
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    let (mut rest, mut sum) = (text, Duration::ZERO);
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(refused)?;
+        let unit = rest[digits..].find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |length| digits + length);
+        let seconds = match &rest[digits..unit] {
+            "h" => 3600.0,
+            "m" => 60.0,
+            "s" => 1.0,
+            "ms" => 1e-3,
+            "us" => 1e-6,
+            _ => return Err(refused()),
+        };
+        let number: f64 = rest[..digits].parse().map_err(|_| refused())?;
+        let part = Duration::try_from_secs_f64(number * seconds).map_err(|_| refused())?;
+        sum = sum.checked_add(part).ok_or_else(refused)?;
+        rest = &rest[unit..];
+    }
+    if text.is_empty() { Err(refused()) } else { Ok(sum) }
+}
+
 /// clap's message without its frame: what is wrong, and where help is.
 fn explain(error: &clap::Error) -> String {
     let text = error.render().to_string();
@@ -367,6 +399,18 @@ fn explain(error: &clap::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations_as_in_go() {
+        let millis = |text| duration(text).map(|duration| duration.as_millis());
+        let expected = [("5s", 5_000), ("500ms", 500), ("1m30s", 90_000), ("1.5s", 1_500), ("0", 0), ("0s", 0)];
+        for (text, expected) in expected {
+            assert_eq!(millis(text), Ok(expected), "{text}");
+        }
+        for text in ["", "5", "s", "5 s", "-5s", "1d", "5s5", "1e3s", "é"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
 
     fn parse_line(line: &str) -> Result<Cli, Fatal> {
         parse(line.split_whitespace().map(OsString::from))

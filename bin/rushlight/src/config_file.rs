@@ -10,8 +10,10 @@ use crate::{fatal::Fatal, settings};
 
 /// A flag's table and key, by clap's name for it. Names are geth's where geth has one. What is not here is a key of
 /// `[Eth]` named after its flag: `--verify-seals` is `VerifySeals`.
-const KEYS: [(&str, &str, &str); 28] = [
+const KEYS: [(&str, &str, &str); 30] = [
     ("networkid", "Eth", "NetworkId"),
+    ("rpc_gascap", "Eth", "RPCGasCap"),
+    ("rpc_evmtimeout", "Eth", "RPCEVMTimeout"),
     ("datadir", "Node", "DataDir"),
     ("http", "Node", "HTTP"),
     ("http_addr", "Node", "HTTPHost"),

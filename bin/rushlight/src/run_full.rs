@@ -96,6 +96,7 @@ pub(crate) fn run(args: &FullArgs, console: &Console) -> Result<(), Fatal> {
         let services = Services {
             accounts: accounts(unlocked),
             pool: Some(Arc::new(node.pool().clone())),
+            calls: settings::calls(&args.rpc),
             ..Services::new(client, node.server().clone(), settings::client_name())
         };
         let rpc = match serve(services, endpoints).await {

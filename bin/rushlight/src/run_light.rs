@@ -52,7 +52,9 @@ pub(crate) fn run(args: &LightArgs, console: &Console) -> Result<(), Fatal> {
             seed: rand::random(),
         };
         let node = LightNode::start(config).await.map_err(|error| Fatal::from_error(&error))?;
-        let rpc = match serve(Services { accounts: accounts(unlocked), ..services(&node) }, endpoints).await {
+        let (accounts, calls) = (accounts(unlocked), settings::calls(&args.rpc));
+        let services = Services { accounts, calls, ..services(&node) };
+        let rpc = match serve(services, endpoints).await {
             Ok(rpc) => rpc,
             Err(fatal) => {
                 node.shutdown().await;

@@ -13,6 +13,7 @@ use rushlight_chain::{
     store::{Budget, RocksStore, Store},
 };
 use rushlight_keystore::Keystore;
+use rushlight_light::call::CallLimits;
 use rushlight_p2p::{Enode, ServerConfig, TcpTransport, load_or_create_key, secp256k1::SecretKey};
 use rushlight_rpc::{Endpoints, IpcConfig, RpcConfig, WsConfig};
 use serde_json::{Value, json};
@@ -257,6 +258,11 @@ pub(crate) fn endpoints(rpc: &RpcArgs) -> Result<Endpoints, Fatal> {
         })
     };
     Ok(Endpoints { http: rpc.http.then(http).transpose()?, ws: rpc.ws.then(ws).transpose()?, ipc: None })
+}
+
+/// Bounds of calls.
+pub(crate) const fn calls(rpc: &RpcArgs) -> CallLimits {
+    CallLimits { gas_cap: rpc.rpc_gascap, evm_timeout: rpc.rpc_evmtimeout }
 }
 
 /// The IPC socket: where `--ipcpath` says, a bare name being one in the data directory as in geth, or else at

@@ -8,11 +8,12 @@ use alloy_trie::TrieAccount;
 use rushlight_chain::{ChainSpec, Descent, Head, HeaderChain, SealedHeader};
 use rushlight_odr::Source;
 use rushlight_sync::{Progress, SyncStatus};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::{
     ClientError,
     block::Block,
+    call,
     fees::Fees,
     old_headers::{Old, OldHeaders},
     receipts::{self, ReceiptCache, Receipts},
@@ -35,6 +36,8 @@ pub struct LightClient {
     old: OldHeaders,
     receipts: ReceiptCache,
     fees: Fees,
+    /// Who may run an EVM now.
+    evm: Arc<Semaphore>,
 }
 
 impl std::fmt::Debug for LightClient {
@@ -59,6 +62,7 @@ impl LightClient {
             old: OldHeaders::default(),
             receipts: ReceiptCache::default(),
             fees: Fees::default(),
+            evm: call::slots(),
         }
     }
 
@@ -89,6 +93,11 @@ impl LightClient {
 
     pub(crate) fn fees(&self) -> &Fees {
         &self.fees
+    }
+
+    /// What a run of the EVM holds.
+    pub(crate) fn evm_slots(&self) -> Arc<Semaphore> {
+        self.evm.clone()
     }
 
     /// How far the sync has come, while a chain is being followed, and while one that is not settled waits for a peer

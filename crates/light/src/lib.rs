@@ -3,6 +3,7 @@
 //! ```text
 //! client   LightClient: one API for JSON-RPC and whatever else stands above
 //! state    accounts, code, storage, proofs: walks from a header's state root
+//! call     the EVM over a state that is fetched as it is needed: calls, estimates, access lists
 //! block    bodies, decoded: transactions with senders, uncles
 //! receipts, transaction   receipts out of their trie; one transaction, where its block is known, and the proof of it
 //! fees     what a transaction should pay: suggestions, and the fee history
@@ -19,6 +20,7 @@
 
 mod access;
 mod block;
+pub mod call;
 mod client;
 mod error;
 mod fees;

@@ -13,7 +13,7 @@ use jsonrpsee::{
 };
 use tracing::warn;
 
-use crate::{Services, accounts, admin, eth, fees, net, params::Args, raw, send, transactions};
+use crate::{Services, accounts, admin, calls, eth, fees, net, params::Args, raw, send, transactions};
 
 /// A method's outcome.
 pub(crate) type Answer<T> = Result<T, ErrorObjectOwned>;
@@ -63,6 +63,7 @@ pub(crate) fn methods(api: Api) -> Result<(Methods, HashSet<&'static str>), Regi
     raw::register(&mut module)?;
     transactions::register(&mut module)?;
     fees::register(&mut module)?;
+    calls::register(&mut module)?;
     admin::register(&mut module)?;
     accounts::register(&mut module)?;
     send::register(&mut module)?;

@@ -143,7 +143,7 @@ pub(crate) fn name_and_index<N: Name>(params: &Params<'_>) -> Answer<(N, usize)>
 }
 
 /// The header whose state a method reads: argument `index`, the latest where it is left out.
-async fn state_at(api: &Api, args: &Args<'_>, index: usize) -> Answer<SealedHeader> {
+pub(crate) async fn state_at(api: &Api, args: &Args<'_>, index: usize) -> Answer<SealedHeader> {
     let block = args.optional(index)?.unwrap_or_else(BlockId::latest);
     api.client.resolve(block).await.map_err(from_client)
 }

@@ -13,10 +13,11 @@
 //! dispatch a JSON text in, its answer out
 //! rules    around every call: unknown methods, batches, the deadline
 //! api      which modules are on, which methods they have
-//! eth, fees, transactions, net, admin, accounts   the methods: arguments in, LightClient asked, shapes out
+//! eth, calls, fees, transactions, net, admin, accounts   the methods: arguments in, LightClient asked, shapes out
 //! raw      headers by themselves, transactions' bytes
 //! params   arguments, read as strictly as geth reads them (pure)
 //! send     transactions that this node fills in and signs; args, signed: what goes in and comes out
+//! messages objects in argument lists: messages, overrides (pure)
 //! shapes   blocks, transactions and proofs as JSON (pure)
 //! error    ClientError to code and message: one table
 //! ```
@@ -28,6 +29,7 @@ mod accounts;
 mod admin;
 mod api;
 mod args;
+mod calls;
 pub mod config;
 mod cors;
 mod dispatch;
@@ -37,6 +39,7 @@ mod fees;
 pub mod framing;
 mod gate;
 mod ipc;
+mod messages;
 mod net;
 mod origins;
 mod params;
@@ -53,7 +56,7 @@ mod websocket;
 use std::sync::Arc;
 
 use rushlight_chain::pool::TransactionPool;
-use rushlight_light::LightClient;
+use rushlight_light::{LightClient, call::CallLimits};
 use rushlight_p2p::ServerHandle;
 
 use dispatch::Dispatch;
@@ -83,12 +86,15 @@ pub struct Services {
     pub pool: Option<Arc<dyn TransactionPool>>,
     /// Accounts that the node signs for. Without it there are none.
     pub accounts: Option<Arc<Accounts>>,
+    /// Bounds of calls.
+    pub calls: CallLimits,
 }
 
 impl Services {
     /// What a node that only reads has.
     pub fn new(client: Arc<LightClient>, server: ServerHandle, version: impl Into<String>) -> Self {
-        Self { client, server, version: version.into(), pool: None, accounts: None }
+        let version = version.into();
+        Self { client, server, version, pool: None, accounts: None, calls: CallLimits::default() }
     }
 }
 

@@ -106,6 +106,18 @@ impl Argument for Quantity {
     }
 }
 
+/// An amount: a `QUANTITY` of at most 256 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Number(pub(crate) U256);
+
+impl Argument for Number {
+    fn read(json: &str) -> Result<Self, String> {
+        let text = String::read(json)?;
+        let digits = quantity_digits(&text)?;
+        U256::from_str_radix(digits, 16).map(Self).map_err(|_| "hex number > 256 bits".to_owned())
+    }
+}
+
 impl Argument for BlockNumberOrTag {
     fn read(json: &str) -> Result<Self, String> {
         number_or_tag(&String::read(json)?)
@@ -207,6 +219,11 @@ fn number_or_tag(text: &str) -> Result<BlockNumberOrTag, String> {
 }
 
 fn quantity(text: &str) -> Result<u64, String> {
+    u64::from_str_radix(quantity_digits(text)?, 16).map_err(|_| "hex number > 64 bits".to_owned())
+}
+
+/// The digits of a `QUANTITY`: at least one, and no zero before another.
+fn quantity_digits(text: &str) -> Result<&str, String> {
     let digits = prefixed(text)?;
     if digits.is_empty() {
         return Err("hex string \"0x\"".to_owned());
@@ -217,7 +234,7 @@ fn quantity(text: &str) -> Result<u64, String> {
     if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return Err("invalid hex string".to_owned());
     }
-    u64::from_str_radix(digits, 16).map_err(|_| "hex number > 64 bits".to_owned())
+    Ok(digits)
 }
 
 fn bytes(text: &str) -> Result<Vec<u8>, String> {

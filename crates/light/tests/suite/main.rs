@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up fails here")]
 
 mod blocks;
+mod calls;
 mod client;
 mod common;
 mod fees;
