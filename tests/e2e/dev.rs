@@ -42,7 +42,7 @@ fn the_printed_lines_work_as_they_stand() {
 
     let rpc = Rpc::of(&mut dev);
     let modules = rpc.call("rpc_modules", json!([]));
-    assert_eq!(modules.as_object().map(serde_json::Map::len), Some(6), "every module: {modules}");
+    assert_eq!(modules.as_object().map(serde_json::Map::len), Some(8), "every module: {modules}");
     assert_eq!(rpc.call("eth_chainId", json!([])), "0x539");
     assert_eq!(rpc.number("net_peerCount", json!([])), 1);
     let first = rpc.number("eth_blockNumber", json!([]));

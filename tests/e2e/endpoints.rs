@@ -69,7 +69,9 @@ fn a_light_nodes_socket() {
     light.logged("IPC endpoint opened");
     let path = folder.path().join("rushlight.ipc");
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-    let all = json!({ "admin": "1.0", "eth": "1.0", "net": "1.0", "personal": "1.0", "rpc": "1.0", "web3": "1.0" });
+    let modules = ["admin", "eth", "net", "personal", "rpc", "rushlight", "txpool", "web3"];
+    let all: serde_json::Map<_, _> = modules.into_iter().map(|name| (name.to_owned(), json!("1.0"))).collect();
+    let all = serde_json::Value::Object(all);
     assert_eq!((ipc(&path, "rpc_modules"), ipc(&path, "eth_chainId")), (all, json!("0x1")));
     let addr = websocket(&mut light);
     assert_eq!(ws(&addr, "eth_chainId"), "0x1");

@@ -70,6 +70,8 @@ pub(crate) struct LightArgs {
     #[arg(long, value_name = "N|all", value_parser = retain, default_value = "2048")]
     pub(crate) retain_headers: Retain,
     #[command(flatten)]
+    pub(crate) pool: PoolArgs,
+    #[command(flatten)]
     pub(crate) log: LogArgs,
 }
 
@@ -176,7 +178,7 @@ pub(crate) struct RpcArgs {
     /// TCP port of the HTTP server, 0 for any.
     #[arg(long = "http.port", value_name = "PORT", default_value_t = rushlight_rpc::config::DEFAULT_PORT)]
     pub(crate) http_port: u16,
-    /// Modules served over HTTP, with commas between: admin, eth, net, personal, web3.
+    /// Modules served over HTTP, with commas between: admin, eth, net, personal, rushlight, txpool, web3.
     #[arg(long = "http.api", value_name = "MODULES", default_value = "eth,net,web3")]
     pub(crate) http_api: String,
     /// Host names that requests may be addressed to, with commas between; * for any.
@@ -194,7 +196,7 @@ pub(crate) struct RpcArgs {
     /// TCP port of the WebSocket server, 0 for any.
     #[arg(long = "ws.port", value_name = "PORT", default_value_t = rushlight_rpc::config::DEFAULT_WS_PORT)]
     pub(crate) ws_port: u16,
-    /// Modules served over WebSocket, with commas between: admin, eth, net, personal, web3.
+    /// Modules served over WebSocket, with commas between: admin, eth, net, personal, rushlight, txpool, web3.
     #[arg(long = "ws.api", value_name = "MODULES", default_value = "eth,net,web3")]
     pub(crate) ws_api: String,
     /// Origins of web pages that may connect, with commas between; * for any. Default: pages of this machine.
@@ -213,6 +215,20 @@ pub(crate) struct RpcArgs {
     /// the full peer.
     #[arg(long, value_name = "FILE")]
     pub(crate) ipcpath: Option<PathBuf>,
+}
+
+/// Transactions.
+#[derive(Debug, Args)]
+pub(crate) struct PoolArgs {
+    /// The least that a transaction leaves to whoever makes the block, in wei per gas.
+    #[arg(long = "txpool.pricelimit", value_name = "WEI", default_value_t = 1)]
+    pub(crate) pricelimit: u64,
+    /// The most that a transaction sent over JSON-RPC may pay for its gas, in ether; 0 for no bound.
+    #[arg(long = "rpc.txfeecap", value_name = "ETHER", default_value_t = 1.0)]
+    pub(crate) txfeecap: f64,
+    /// Takes transactions over JSON-RPC that are valid on every chain (not protected by EIP-155).
+    #[arg(long = "rpc.allow-unprotected-txs")]
+    pub(crate) allow_unprotected_txs: bool,
 }
 
 /// Logs.

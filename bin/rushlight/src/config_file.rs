@@ -10,10 +10,12 @@ use crate::{fatal::Fatal, settings};
 
 /// A flag's table and key, by clap's name for it. Names are geth's where geth has one. What is not here is a key of
 /// `[Eth]` named after its flag: `--verify-seals` is `VerifySeals`.
-const KEYS: [(&str, &str, &str); 30] = [
+const KEYS: [(&str, &str, &str); 33] = [
     ("networkid", "Eth", "NetworkId"),
     ("rpc_gascap", "Eth", "RPCGasCap"),
     ("rpc_evmtimeout", "Eth", "RPCEVMTimeout"),
+    ("txfeecap", "Eth", "RPCTxFeeCap"),
+    ("pricelimit", "Eth.TxPool", "PriceLimit"),
     ("datadir", "Node", "DataDir"),
     ("http", "Node", "HTTP"),
     ("http_addr", "Node", "HTTPHost"),
@@ -26,6 +28,7 @@ const KEYS: [(&str, &str, &str); 30] = [
     ("ws_port", "Node", "WSPort"),
     ("ws_api", "Node", "WSModules"),
     ("ws_origins", "Node", "WSOrigins"),
+    ("allow_unprotected_txs", "Node", "AllowUnprotectedTxs"),
     ("ipcdisable", "Node", "IPCDisable"),
     ("ipcpath", "Node", "IPCPath"),
     ("keystore", "Node", "KeyStoreDir"),
@@ -133,6 +136,7 @@ fn flag(arg: &Arg, value: &Value) -> Result<Option<OsString>, &'static str> {
         }
         (_, _) if is_list(arg) => return Err("an array of strings"),
         (_, Value::Integer(number)) => number.to_string(),
+        (_, Value::Float(number)) if is_float(arg) => number.to_string(),
         (_, Value::String(_)) if is_number(arg) => return Err("a number"),
         (_, Value::String(text)) => text.clone(),
         (_, _) => return Err(if is_number(arg) { "a number" } else { "a string" }),
@@ -146,7 +150,12 @@ fn is_list(arg: &Arg) -> bool {
 
 fn is_number(arg: &Arg) -> bool {
     let of = arg.get_value_parser().type_id();
-    [TypeId::of::<u8>(), TypeId::of::<u16>(), TypeId::of::<u64>(), TypeId::of::<usize>()].iter().any(|id| of == *id)
+    let whole = [TypeId::of::<u8>(), TypeId::of::<u16>(), TypeId::of::<u64>(), TypeId::of::<usize>()];
+    whole.iter().any(|id| of == *id) || is_float(arg)
+}
+
+fn is_float(arg: &Arg) -> bool {
+    arg.get_value_parser().type_id() == TypeId::of::<f64>()
 }
 
 /// What a command line and its file come to, as `--config` reads it.
@@ -181,6 +190,8 @@ fn value_of(arg: &Arg, matches: &ArgMatches, id: &str) -> Result<Option<Value>, 
     };
     Ok(Some(if is_list(arg) {
         settings::split(&text).map(Value::from).collect::<Vec<_>>().into()
+    } else if let (true, Ok(number)) = (is_float(arg), text.parse::<f64>()) {
+        number.into()
     } else if let (true, Ok(number)) = (is_number(arg), text.parse::<i64>()) {
         number.into()
     } else {

@@ -131,6 +131,7 @@ impl Network {
             server: server(folder, vec![full])?,
             verified: Default::default(),
             retriever: Default::default(),
+            pool: Default::default(),
             seed: rand::random(),
         };
         LightNode::start(config).await.map_err(|error| Fatal::from_error(&error))

@@ -33,6 +33,7 @@ pub(crate) fn run(args: &LightArgs, console: &Console) -> Result<(), Fatal> {
     let unlocked = unlock::unlock(&args.unlock, &args.rpc, &datadir)?;
     let server = settings::server(&args.node, settings::LIGHT_PORT, peers, &folder)?;
     settings::warn_of_idle_flags(&args.rpc, (DEFAULT_PORT, DEFAULT_WS_PORT));
+    let submission = settings::submission(&args.pool)?;
 
     runtime::run(async {
         let mut signals = Signals::listen().map_err(|error| Fatal::from_error(&error))?;
@@ -49,11 +50,12 @@ pub(crate) fn run(args: &LightArgs, console: &Console) -> Result<(), Fatal> {
             server,
             verified: Default::default(),
             retriever: Default::default(),
+            pool: settings::pool_limits(&args.pool),
             seed: rand::random(),
         };
         let node = LightNode::start(config).await.map_err(|error| Fatal::from_error(&error))?;
         let (accounts, calls) = (accounts(unlocked), settings::calls(&args.rpc));
-        let services = Services { accounts, calls, ..services(&node) };
+        let services = Services { accounts, calls, submission, ..services(&node) };
         let rpc = match serve(services, endpoints).await {
             Ok(rpc) => rpc,
             Err(fatal) => {
@@ -76,7 +78,8 @@ pub(crate) fn run(args: &LightArgs, console: &Console) -> Result<(), Fatal> {
 
 /// What JSON-RPC answers from.
 pub(crate) fn services(node: &LightNode) -> Services {
-    Services::new(node.client().clone(), node.server().clone(), settings::client_name())
+    let services = Services::new(node.client().clone(), node.server().clone(), settings::client_name());
+    Services { pool: Some(node.pool().clone()), ..services }
 }
 
 /// What JSON-RPC signs with.

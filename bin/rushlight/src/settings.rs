@@ -10,17 +10,18 @@ use std::{
 use alloy_genesis::Genesis;
 use rushlight_chain::{
     ChainSpec, Ethash, NoSeals, SealCheck,
+    pool::PoolLimits,
     store::{Budget, RocksStore, Store},
 };
 use rushlight_keystore::Keystore;
 use rushlight_light::call::CallLimits;
 use rushlight_p2p::{Enode, ServerConfig, TcpTransport, load_or_create_key, secp256k1::SecretKey};
-use rushlight_rpc::{Endpoints, IpcConfig, RpcConfig, WsConfig};
+use rushlight_rpc::{Endpoints, IpcConfig, RpcConfig, Submission, WsConfig};
 use serde_json::{Value, json};
 use tracing::warn;
 
 use crate::{
-    cli::{ChainArgs, NodeArgs, RpcArgs},
+    cli::{ChainArgs, NodeArgs, PoolArgs, RpcArgs},
     fatal::Fatal,
 };
 
@@ -263,6 +264,20 @@ pub(crate) fn endpoints(rpc: &RpcArgs) -> Result<Endpoints, Fatal> {
 /// Bounds of calls.
 pub(crate) const fn calls(rpc: &RpcArgs) -> CallLimits {
     CallLimits { gas_cap: rpc.rpc_gascap, evm_timeout: rpc.rpc_evmtimeout }
+}
+
+/// What the transaction pool takes.
+pub(crate) fn pool_limits(pool: &PoolArgs) -> PoolLimits {
+    PoolLimits { min_tip: pool.pricelimit.into(), ..PoolLimits::default() }
+}
+
+/// What JSON-RPC asks of a transaction beforehand.
+pub(crate) fn submission(pool: &PoolArgs) -> Result<Submission, Fatal> {
+    let fee_cap = pool.txfeecap;
+    if !fee_cap.is_finite() || fee_cap < 0.0 {
+        return Err(Fatal::usage(format!("--rpc.txfeecap: expected an amount of ether from 0 on, got {fee_cap}")));
+    }
+    Ok(Submission { fee_cap, allow_unprotected: pool.allow_unprotected_txs })
 }
 
 /// The IPC socket: where `--ipcpath` says, a bare name being one in the data directory as in geth, or else at

@@ -7,6 +7,7 @@
 //! block    bodies, decoded: transactions with senders, uncles
 //! receipts, transaction   receipts out of their trie; one transaction, where its block is known, and the proof of it
 //! fees     what a transaction should pay: suggestions, and the fee history
+//! pool     the node's own transactions, until they are deep in the chain
 //! access   what the node serves to its peers, from what it happens to hold
 //! node     LightNode: store, header chain, peers, retriever, protocol, server and sync, put together and taken down
 //! ```
@@ -26,6 +27,7 @@ mod error;
 mod fees;
 mod node;
 mod old_headers;
+pub mod pool;
 mod receipts;
 mod state;
 mod transaction;
@@ -37,5 +39,6 @@ pub use error::ClientError;
 pub use fees::{FeeError, FeeHistory};
 pub use node::{LightConfig, LightNode, StartError};
 pub use receipts::Receipts;
+pub use rushlight_odr::Location;
 pub use state::{Proof, StorageProof};
 pub use transaction::{InclusionProof, Mined, MinedReceipt};

@@ -12,6 +12,7 @@ use std::{
 use alloy_primitives::{B256, U256};
 use rushlight_chain::{
     ChainError, ChainSpec, Clock, Ethash, HeaderChain, HeaderChainConfig, Retain, SealCheck, SealPolicy,
+    pool::PoolLimits,
     store::{Store, StoreError},
     system_clock,
 };
@@ -26,7 +27,10 @@ use tokio::{
 };
 use tracing::warn;
 
-use crate::{Access, LightClient};
+use crate::{
+    Access, LightClient,
+    pool::{self, LightPool, PoolParts},
+};
 
 /// Events of all sessions that sync has not taken yet. A session waits when it is full; so much smooths a burst of
 /// NewBlock from every peer at once.
@@ -64,6 +68,8 @@ pub struct LightConfig {
     pub verified: VerifiedStoreConfig,
     /// Times of the retriever.
     pub retriever: RetrieverConfig,
+    /// What the transaction pool takes.
+    pub pool: PoolLimits,
     /// Seed of the choices that sync makes by chance.
     pub seed: u64,
 }
@@ -84,6 +90,7 @@ impl LightConfig {
             server,
             verified: VerifiedStoreConfig::default(),
             retriever: RetrieverConfig::default(),
+            pool: PoolLimits::default(),
             // Seeded by the operating system.
             seed: RandomState::new().build_hasher().finish(),
         }
@@ -96,7 +103,7 @@ pub enum StartError {
     /// The header chain cannot be opened: another genesis, another schema, or a damaged store.
     #[error(transparent)]
     Chain(#[from] ChainError),
-    /// The verified store cannot be opened.
+    /// The verified store or the transaction pool cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The chain has no difficulty to tell a better head from a worse one, and nobody said which head to trust.
@@ -123,6 +130,7 @@ pub struct LightNode {
     sync: SyncHandle,
     peers: PeerSet,
     retriever: Retriever,
+    pool: Arc<LightPool>,
     store: Arc<dyn Store>,
     /// Lets transactions in once the node has synced.
     gate: JoinHandle<()>,
@@ -157,16 +165,34 @@ impl LightNode {
         let peers = PeerSet::new();
         let retriever = Retriever::new(peers.clone(), verified, config.retriever);
         let (events, inbox) = mpsc::channel(EVENTS);
+        let (transactions, heard) = mpsc::channel(pool::HEARD);
         let sync = SyncService::spawn(SyncConfig {
             sink: Arc::new(HeaderSink(chain.clone())),
             peers: peers.clone(),
             events: inbox,
-            transactions: None,
+            transactions: Some(transactions),
             clock,
             seed: config.seed,
         });
 
         let known_network = network_id.unwrap_or(spec.chain_id);
+        let source = Arc::new(retriever.clone());
+        let client = Arc::new(LightClient::new(chain.clone(), source, sync.watch(), known_network));
+        let pool = LightPool::open(PoolParts {
+            client: client.clone(),
+            store: store.clone(),
+            peers: peers.clone(),
+            heard,
+            status: sync.watch(),
+            limits: config.pool,
+        });
+        let pool = match pool.await {
+            Ok(pool) => Arc::new(pool),
+            Err(error) => {
+                sync.shutdown().await;
+                return Err(error.into());
+            }
+        };
         let access = Arc::new(Access::new(chain.clone(), retriever.clone()));
         let mut eth = EthConfig::new(access, events);
         eth.network_id = network_id.unwrap_or(0);
@@ -178,15 +204,14 @@ impl LightNode {
         let server = match Server::start(server).await {
             Ok(server) => server,
             Err(error) => {
+                pool.shutdown().await;
                 sync.shutdown().await;
                 return Err(error.into());
             }
         };
 
         let gate = tokio::spawn(open_once_synced(sync.watch(), accept_transactions));
-        let source = Arc::new(retriever.clone());
-        let client = Arc::new(LightClient::new(chain, source, sync.watch(), known_network));
-        Ok(Self { client, server, sync, peers, retriever, store, gate })
+        Ok(Self { client, server, sync, peers, retriever, pool, store, gate })
     }
 
     /// The API for everything above.
@@ -209,6 +234,11 @@ impl LightNode {
         &self.peers
     }
 
+    /// The node's own transactions.
+    pub fn pool(&self) -> &Arc<LightPool> {
+        &self.pool
+    }
+
     /// On-demand retrieval.
     pub fn retriever(&self) -> &Retriever {
         &self.retriever
@@ -217,9 +247,11 @@ impl LightNode {
     /// Says goodbye to all peers, ends sync and brings the last writes to disk; within 5 seconds, whoever hangs.
     pub async fn shutdown(self) {
         // Side by side: a session that waits for sync to take its event goes on once sync is gone.
-        let ended = timeout(GOODBYE, async { tokio::join!(self.server.shutdown(), self.sync.shutdown()) });
+        let ended = timeout(GOODBYE, async {
+            tokio::join!(self.server.shutdown(), self.sync.shutdown(), self.pool.shutdown())
+        });
         if ended.await.is_err() {
-            warn!("shutdown: server or sync did not end in time");
+            warn!("shutdown: server, sync or the transaction pool did not end in time");
         }
         self.gate.abort();
         let store = self.store;

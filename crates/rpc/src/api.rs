@@ -13,14 +13,22 @@ use jsonrpsee::{
 };
 use tracing::warn;
 
-use crate::{Services, accounts, admin, calls, eth, fees, net, params::Args, raw, send, transactions};
+use crate::{Services, accounts, admin, calls, eth, fees, net, params::Args, raw, send, submit, transactions, txpool};
 
 /// A method's outcome.
 pub(crate) type Answer<T> = Result<T, ErrorObjectOwned>;
 
 /// Every module there is, with its version as `rpc_modules` gives it.
-pub(crate) const MODULES: [(&str, &str); 6] =
-    [("admin", "1.0"), ("eth", "1.0"), ("net", "1.0"), ("personal", "1.0"), ("rpc", "1.0"), ("web3", "1.0")];
+pub(crate) const MODULES: [(&str, &str); 8] = [
+    ("admin", "1.0"),
+    ("eth", "1.0"),
+    ("net", "1.0"),
+    ("personal", "1.0"),
+    ("rpc", "1.0"),
+    ("rushlight", "1.0"),
+    ("txpool", "1.0"),
+    ("web3", "1.0"),
+];
 
 /// What the methods read from.
 pub(crate) struct Api {
@@ -57,6 +65,7 @@ pub(crate) fn choose(transport: &str, wanted: &[String]) -> BTreeMap<&'static st
 /// The methods of the modules that are on.
 pub(crate) fn methods(api: Api) -> Result<(Methods, HashSet<&'static str>), RegisterMethodError> {
     let on: HashSet<_> = api.modules.keys().copied().collect();
+    let with_pool = api.pool.is_some();
     let mut module = RpcModule::new(api);
     net::register(&mut module)?;
     eth::register(&mut module)?;
@@ -64,6 +73,10 @@ pub(crate) fn methods(api: Api) -> Result<(Methods, HashSet<&'static str>), Regi
     transactions::register(&mut module)?;
     fees::register(&mut module)?;
     calls::register(&mut module)?;
+    if with_pool {
+        submit::register(&mut module)?;
+        txpool::register(&mut module)?;
+    }
     admin::register(&mut module)?;
     accounts::register(&mut module)?;
     send::register(&mut module)?;

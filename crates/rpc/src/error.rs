@@ -6,7 +6,7 @@ use jsonrpsee::types::{ErrorObject, ErrorObjectOwned};
 use rushlight_light::ClientError;
 
 /// The code of everything that has none of its own, as in geth and in EIP-1474 ("invalid input").
-const SERVER_ERROR: i32 = -32000;
+pub(crate) const SERVER_ERROR: i32 = -32000;
 const TIMED_OUT: i32 = -32002;
 const RESPONSE_TOO_LARGE: i32 = -32003;
 const PARSE_ERROR: i32 = -32700;

@@ -159,9 +159,13 @@ async fn balance(params: Params<'static>, api: Arc<Api>) -> Answer<U256> {
 async fn nonce(params: Params<'static>, api: Arc<Api>) -> Answer<U64> {
     let args = Args::parse(&params, 2)?;
     let address: Address = args.required(0)?;
+    let pending = args.optional(1)? == Some(BlockId::pending());
     let header = state_at(&api, &args, 1).await?;
     let account = api.client.account(&header, address).await.map_err(from_client)?;
-    Ok(U64::from(account.map_or(0, |account| account.nonce)))
+    let nonce = account.map_or(0, |account| account.nonce);
+    // What waits in the pool counts too.
+    let pooled = api.pool.as_ref().filter(|_| pending).and_then(|pool| pool.next_nonce(&address));
+    Ok(U64::from(pooled.map_or(nonce, |pooled| pooled.max(nonce))))
 }
 
 async fn code(params: Params<'static>, api: Arc<Api>) -> Answer<Bytes> {

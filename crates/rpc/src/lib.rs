@@ -13,7 +13,7 @@
 //! dispatch a JSON text in, its answer out
 //! rules    around every call: unknown methods, batches, the deadline
 //! api      which modules are on, which methods they have
-//! eth, calls, fees, transactions, net, admin, accounts   the methods: arguments in, LightClient asked, shapes out
+//! eth, calls, fees, transactions, submit, txpool, net, admin, accounts   the methods: arguments in, LightClient asked, shapes out
 //! raw      headers by themselves, transactions' bytes
 //! params   arguments, read as strictly as geth reads them (pure)
 //! send     transactions that this node fills in and signs; args, signed: what goes in and comes out
@@ -50,7 +50,9 @@ mod server;
 mod session;
 mod shapes;
 mod signed;
+mod submit;
 mod transactions;
+mod txpool;
 mod websocket;
 
 use std::sync::Arc;
@@ -67,6 +69,7 @@ pub use config::{Endpoints, IpcConfig, RpcConfig, WsConfig};
 pub use error::{IpcError, RpcError};
 pub use ipc::IpcHandle;
 pub use server::RpcHandle;
+pub use submit::Submission;
 
 /// Every module that `--http.api` may name.
 pub fn modules() -> impl Iterator<Item = &'static str> {
@@ -88,13 +91,16 @@ pub struct Services {
     pub accounts: Option<Arc<Accounts>>,
     /// Bounds of calls.
     pub calls: CallLimits,
+    /// What is asked of a transaction before it goes there.
+    pub submission: Submission,
 }
 
 impl Services {
     /// What a node that only reads has.
     pub fn new(client: Arc<LightClient>, server: ServerHandle, version: impl Into<String>) -> Self {
-        let version = version.into();
-        Self { client, server, version, pool: None, accounts: None, calls: CallLimits::default() }
+        let (pool, accounts) = (None, None);
+        let (calls, submission) = (CallLimits::default(), Submission::default());
+        Self { client, server, version: version.into(), pool, accounts, calls, submission }
     }
 }
 

@@ -7,7 +7,7 @@ use alloy_eips::BlockId;
 use alloy_primitives::{B256, Bytes};
 use alloy_rpc_types_eth::TransactionReceipt;
 use jsonrpsee::{RpcModule, core::RegisterMethodError, types::Params};
-use rushlight_light::Mined;
+use rushlight_light::{Location, Mined};
 use serde_json::Value;
 
 use crate::{
@@ -28,7 +28,9 @@ pub(crate) fn register(module: &mut RpcModule<Api>) -> Result<(), RegisterMethod
 
 /// The transaction in its canonical block; `None` is "not known here".
 pub(crate) async fn find(api: &Api, hash: &B256) -> Answer<Option<Mined>> {
-    api.client.transaction(hash, None).await.map_err(from_client)
+    let pooled = api.pool.as_ref().and_then(|pool| pool.tracked(hash)?.included);
+    let told = pooled.map(|place| Location { block: place.block, index: place.index });
+    api.client.transaction(hash, told).await.map_err(from_client)
 }
 
 async fn by_hash(params: Params<'static>, api: Arc<Api>) -> Answer<Option<Value>> {

@@ -53,11 +53,13 @@ pub enum Column {
     Nodes,
     /// Keccak-256 → where to find its preimage (full's transactions, uncle lists, transaction and receipt tries).
     Lookups,
+    /// The light node's own transactions that are under way (`light::pool` says how).
+    Transactions,
 }
 
 impl Column {
     /// Every column.
-    pub const ALL: [Column; 10] = [
+    pub const ALL: [Column; 11] = [
         Column::Meta,
         Column::Headers,
         Column::Numbers,
@@ -68,6 +70,7 @@ impl Column {
         Column::Receipts,
         Column::Nodes,
         Column::Lookups,
+        Column::Transactions,
     ];
 
     /// The column's name on disk.
@@ -83,6 +86,7 @@ impl Column {
             Column::Receipts => "receipts",
             Column::Nodes => "nodes",
             Column::Lookups => "lookups",
+            Column::Transactions => "transactions",
         }
     }
 }

@@ -178,6 +178,7 @@ async fn light_node(network: &Network, store: Arc<dyn Store>, peers: &[&FullPeer
         server,
         verified: VerifiedStoreConfig::default(),
         retriever: RetrieverConfig::default(),
+        pool: Default::default(),
         seed: 1,
     })
     .await

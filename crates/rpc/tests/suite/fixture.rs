@@ -36,6 +36,8 @@ use rushlight_sync::{Progress, SyncStatus};
 use secp256k1::{Message, SecretKey};
 use tokio::sync::watch;
 
+use crate::pool::TestPool;
+
 /// An account with a balance, a nonce, code and one storage slot.
 pub(crate) const CONTRACT: Address = address!("00000000000000000000000000000000000000c0");
 /// One with a balance only.
@@ -273,6 +275,7 @@ pub(crate) struct Fixture {
     pub(crate) branch: SealedHeader,
     pub(crate) status: watch::Sender<SyncStatus>,
     pub(crate) chain: Arc<HeaderChain>,
+    pub(crate) pool: Arc<TestPool>,
 }
 
 impl Fixture {
@@ -348,6 +351,8 @@ impl Fixture {
                 let keyed =
                     (0_u64..).zip(receipts()).map(|(n, receipt)| (alloy_rlp::encode(n), receipt.encoded_2718()));
                 template.receipts_root = trie(keyed.collect(), &mut memory.nodes);
+                let keyed = (0_u64..).zip(&body.transactions).map(|(n, raw)| (alloy_rlp::encode(n), raw.to_vec()));
+                assert_eq!(trie(keyed.collect(), &mut memory.nodes), template.transactions_root);
             }
             let sealed = toy_seal(template);
             memory.bodies.insert(sealed.hash(), body);
@@ -369,9 +374,11 @@ impl Fixture {
         let mut server = ServerConfig::new(key(7), Arc::new(TcpTransport));
         server.protocols.push(Arc::new(Silent));
         let server = Server::start(server).await.unwrap();
-        let handles = rushlight_rpc::serve_all(endpoints, Services::new(Arc::new(client), server, VERSION)).await?;
+        let pool = Arc::new(TestPool::default());
+        let services = Services { pool: Some(pool.clone()), ..Services::new(Arc::new(client), server, VERSION) };
+        let handles = rushlight_rpc::serve_all(endpoints, services).await?;
         let addr = SocketAddr::from(([127, 0, 0, 1], 0));
-        Ok((handles, Self { addr, rpc: None, hanging, headers, uncle, branch, status, chain }))
+        Ok((handles, Self { addr, rpc: None, hanging, headers, uncle, branch, status, chain, pool }))
     }
 
     pub(crate) fn syncing(&self, progress: Option<Progress>) {

@@ -13,6 +13,7 @@ mod fees;
 mod ipc;
 mod limits;
 mod node;
+mod pool;
 mod receipts;
 mod state;
 mod transport;

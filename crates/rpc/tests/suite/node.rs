@@ -30,7 +30,7 @@ async fn the_small_methods() {
         (
             "rpc_modules",
             json!([]),
-            json!({ "admin": "1.0", "eth": "1.0", "net": "1.0", "personal": "1.0", "rpc": "1.0", "web3": "1.0" }),
+            json!({ "admin": "1.0", "eth": "1.0", "net": "1.0", "personal": "1.0", "rpc": "1.0", "rushlight": "1.0", "txpool": "1.0", "web3": "1.0" }),
         ),
     ] {
         assert_eq!(result(addr, method, params).await, expected, "{method}");

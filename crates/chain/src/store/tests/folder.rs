@@ -32,6 +32,31 @@ fn another_schema_is_refused() {
     assert_eq!(error.to_string(), "the data folder has another schema: expected version 2, found 9");
 }
 
+/// Columns come later without a new schema: a folder that has not one of them gets it.
+#[test]
+fn a_folder_of_an_earlier_version_gets_its_new_columns() {
+    let folder = tempfile::tempdir().unwrap();
+    {
+        let mut options = rocksdb::Options::default();
+        options.create_if_missing(true);
+        options.create_missing_column_families(true);
+        let old = Column::ALL.iter().map(|column| column.name()).filter(|name| *name != Column::Transactions.name());
+        let db = rocksdb::DB::open_cf(&options, folder.path(), old).unwrap();
+        let meta = db.cf_handle(Column::Meta.name()).unwrap();
+        db.put_cf(meta, SCHEMA_KEY, SCHEMA_VERSION.to_be_bytes()).unwrap();
+        db.put_cf(db.cf_handle(Column::Headers.name()).unwrap(), b"key", b"value").unwrap();
+    }
+    let store = RocksStore::open(folder.path(), &Budget::light()).unwrap();
+    assert_eq!(store.get(Column::Headers, b"key").unwrap().unwrap()[..], b"value"[..]);
+    assert_eq!(store.get(Column::Transactions, b"key").unwrap(), None);
+    let mut batch = Batch::new();
+    batch.put(Column::Transactions, b"key", b"other");
+    store.write(batch.synced()).unwrap();
+    drop(store);
+    let store = RocksStore::open(folder.path(), &Budget::light()).unwrap();
+    assert_eq!(store.get(Column::Transactions, b"key").unwrap().unwrap()[..], b"other"[..]);
+}
+
 #[test]
 fn a_folder_in_use_is_refused() {
     let folder = tempfile::tempdir().unwrap();
