@@ -113,6 +113,7 @@ impl FullPool {
 
     /// Takes one whose blobs are what they are said to be.
     fn put(&self, tx: Arc<PoolTransaction>) -> Result<B256, SubmitError> {
+        let authorities: Vec<_> = tx.authorities().collect();
         // Again where the head changed meanwhile, which takes longer than this.
         loop {
             let head = self.inner().head.clone();
@@ -123,7 +124,7 @@ impl FullPool {
                 continue;
             }
             let (base_fee, now) = (head.base_fee_per_gas.unwrap_or_default(), (self.shared.chain.clock)());
-            let added = inner.txs.add(tx.clone(), state, base_fee, now)?;
+            let added = inner.txs.add(tx.clone(), &authorities, state, base_fee, now)?;
             drop(inner);
             tracing::debug!(
                 hash = %tx.hash(), replaced = ?added.replaced, evicted = added.evicted.len(), "transaction pooled"

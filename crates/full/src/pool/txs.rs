@@ -28,6 +28,8 @@ pub(crate) struct AccountState {
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) tx: Arc<PoolTransaction>,
+    /// Whose accounts it delegates (EIP-7702).
+    authorities: Vec<Address>,
     pub(crate) arrived: u64,
     /// Unix seconds.
     pub(crate) since: u64,
@@ -115,11 +117,12 @@ impl Txs {
         self.accounts.get(sender).is_some_and(|account| *nonce >= account.next_nonce())
     }
 
-    /// Takes one that passed every check that needs no account; `state` is its sender's at the head, `base_fee` that of the
-    /// head, `now` in unix seconds.
+    /// Takes one that passed every check that needs no account; `authorities` are whose accounts it delegates, which takes
+    /// its time to find out; `state` is its sender's at the head, `base_fee` that of the head, `now` in unix seconds.
     pub(crate) fn add(
         &mut self,
         tx: Arc<PoolTransaction>,
+        authorities: &[Address],
         state: AccountState,
         base_fee: u64,
         now: u64,
@@ -132,7 +135,7 @@ impl Txs {
         let fresh = Account { state, ..Account::default() };
         let account = self.accounts.get(&sender).unwrap_or(&fresh);
         let old = account.txs.get(&nonce);
-        self.check_sender(account, &tx, state)?;
+        self.check_sender(account, &tx, authorities, state)?;
         if let Some(old) = old
             && !replaces(&old.tx, &tx)
         {
@@ -151,7 +154,7 @@ impl Txs {
             self.remove(&old);
             Some(old)
         });
-        self.insert(tx, state, now);
+        self.insert(tx, authorities.to_vec(), state, now);
         Ok(Added { replaced, evicted })
     }
 
@@ -164,7 +167,13 @@ impl Txs {
     }
 
     /// What the sender's account and its other transactions say, in geth's order.
-    fn check_sender(&self, account: &Account, tx: &PoolTransaction, state: AccountState) -> Result<(), PoolError> {
+    fn check_sender(
+        &self,
+        account: &Account,
+        tx: &PoolTransaction,
+        authorities: &[Address],
+        state: AccountState,
+    ) -> Result<(), PoolError> {
         let nonce = tx.tx().nonce();
         let old = account.txs.get(&nonce);
         let queued = account.executable().fold(U256::ZERO, |sum, entry| sum.saturating_add(entry.tx.cost()));
@@ -178,7 +187,7 @@ impl Txs {
         if with_blobs && old.is_none() && account.has_blobs() && account.txs.len() >= self.config.max_sender_blobs {
             return Err(PoolError::AccountLimit { pooled: account.txs.len() });
         }
-        self.check_delegation(account, tx, state)?;
+        self.check_delegation(account, tx, authorities, state)?;
         if !account.txs.is_empty() && account.has_blobs() != with_blobs {
             return Err(PoolError::AlreadyReserved);
         }
@@ -198,7 +207,13 @@ impl Txs {
 
     /// A delegated account's transactions may be made void by anybody's, so it has one at a time; nor may an account be
     /// delegated that has several under way.
-    fn check_delegation(&self, account: &Account, tx: &PoolTransaction, state: AccountState) -> Result<(), PoolError> {
+    fn check_delegation(
+        &self,
+        account: &Account,
+        tx: &PoolTransaction,
+        authorities: &[Address],
+        state: AccountState,
+    ) -> Result<(), PoolError> {
         let nonce = tx.tx().nonce();
         if state.has_code || self.authorities.contains_key(&tx.sender()) {
             let mut executable = account.executable().peekable();
@@ -210,26 +225,26 @@ impl Txs {
                 return Err(PoolError::InflightLimit);
             }
         }
-        for authority in tx.authorities() {
+        for authority in authorities {
             let reserved = |account: &Account| account.txs.len() > 1 || account.has_blobs();
-            if self.accounts.get(&authority).is_some_and(reserved) {
+            if self.accounts.get(authority).is_some_and(reserved) {
                 return Err(PoolError::AuthorityReserved);
             }
         }
         Ok(())
     }
 
-    fn insert(&mut self, tx: Arc<PoolTransaction>, state: AccountState, now: u64) {
+    fn insert(&mut self, tx: Arc<PoolTransaction>, authorities: Vec<Address>, state: AccountState, now: u64) {
         self.load(&tx).add(tx.raw().len());
-        for authority in tx.authorities() {
-            *self.authorities.entry(authority).or_default() += 1;
+        for authority in &authorities {
+            *self.authorities.entry(*authority).or_default() += 1;
         }
         self.arrivals += 1;
         let (sender, nonce) = (tx.sender(), tx.tx().nonce());
         self.places.insert(tx.hash(), (sender, nonce));
         let account = self.accounts.entry(sender).or_default();
         account.state = state;
-        account.txs.insert(nonce, Entry { tx, arrived: self.arrivals, since: now, sent: 0, heard: 0 });
+        account.txs.insert(nonce, Entry { tx, authorities, arrived: self.arrivals, since: now, sent: 0, heard: 0 });
     }
 
     fn load(&mut self, tx: &PoolTransaction) -> &mut Load {
@@ -240,16 +255,16 @@ impl Txs {
     pub(crate) fn remove(&mut self, hash: &B256) -> Option<Arc<PoolTransaction>> {
         let (sender, nonce) = self.places.remove(hash)?;
         let account = self.accounts.get_mut(&sender)?;
-        let tx = account.txs.remove(&nonce)?.tx;
+        let Entry { tx, authorities, .. } = account.txs.remove(&nonce)?;
         if account.txs.is_empty() {
             self.accounts.remove(&sender);
         }
         self.load(&tx).remove(tx.raw().len());
-        for authority in tx.authorities() {
-            if let Some(count) = self.authorities.get_mut(&authority) {
+        for authority in &authorities {
+            if let Some(count) = self.authorities.get_mut(authority) {
                 *count -= 1;
                 if *count == 0 {
-                    self.authorities.remove(&authority);
+                    self.authorities.remove(authority);
                 }
             }
         }
