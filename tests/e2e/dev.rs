@@ -1,10 +1,18 @@
 //! `rushlight dev`, as its newcomer meets it.
 
-use std::{path::PathBuf, process::Command, thread, time::Duration};
+use std::{
+    path::PathBuf,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 
-use crate::{process::Process, rpc::Rpc};
+use crate::{
+    process::{PATIENCE, Process},
+    rpc::Rpc,
+};
 
 const ACCOUNT: &str = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
 const BALANCE: &str = "0x21e19e0c9bab2400000";
@@ -27,7 +35,7 @@ fn the_printed_lines_work_as_they_stand() {
     let lines = dev.out_lines();
     assert!(lines.iter().any(|line| line.contains(ACCOUNT) && line.contains("0xac0974bec39a17e3")), "{lines:#?}");
     let curls: Vec<_> = lines.iter().map(|line| line.trim()).filter(|line| line.starts_with("curl ")).collect();
-    assert_eq!(curls.len(), 3, "{lines:#?}");
+    assert_eq!(curls.len(), 5, "{lines:#?}");
     if Command::new("curl").arg("--version").output().is_ok() {
         assert_eq!(paste(curls[0]), BALANCE);
         let proof = paste(curls[1]);
@@ -36,6 +44,17 @@ fn the_printed_lines_work_as_they_stand() {
             (&json!(BALANCE), Some(false))
         );
         assert!(paste(curls[2])["hash"].is_string());
+        let hash = paste(curls[3]);
+        let started = Instant::now();
+        let receipt = loop {
+            let receipt = paste(curls[4]);
+            if !receipt.is_null() {
+                break receipt;
+            }
+            assert!(started.elapsed() < PATIENCE, "no receipt: {:#?}", dev.log());
+            thread::sleep(Duration::from_millis(200));
+        };
+        assert_eq!((&receipt["transactionHash"], &receipt["status"]), (&hash, &json!("0x1")));
     } else {
         eprintln!("skipped: curl is not installed (the lines of `rushlight dev`)");
     }

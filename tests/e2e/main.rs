@@ -29,6 +29,7 @@ mod endpoints;
 mod interop;
 mod liars;
 mod library;
+mod mine;
 mod mistakes;
 mod old_headers;
 mod over_full;

@@ -35,6 +35,15 @@ pub(crate) const ACCOUNTS: [Account; 3] = [
     },
 ];
 
+/// One ether from the second account to the third, as its first transaction: signed ahead, so that it can be pasted.
+pub(crate) const TRANSFER: &str = concat!(
+    "0x02f87582053980843b9aca008502540be400825208943c44cdddb6a900fa2b585dd299e03d12fa4293bc880de0b6b3a764000080c080",
+    "a03426463c4e3d215f76426c556b6d1cdf50b79cca6b28fe7a81c3895b2c043b87",
+    "a0304ac258a9979e572721083b47e0104e063e184d296a78768e8c749119600eef"
+);
+/// Its hash.
+pub(crate) const TRANSFER_HASH: &str = "0x265914ca533c653e3e8cb5992262665ff8eff9ea5a675fe356d12274f5b4ef9e";
+
 /// What each account starts with: 10,000 ether in wei.
 pub(crate) const BALANCE: &str = "0x21e19e0c9bab2400000";
 
@@ -95,7 +104,8 @@ pub(crate) fn genesis(period: u64) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use alloy_primitives::{Address, keccak256};
+    use alloy_primitives::{Address, Bytes, keccak256};
+    use rushlight_chain::pool::PoolTransaction;
     use rushlight_chain::{ChainSpec, Consensus};
 
     use super::*;
@@ -108,6 +118,16 @@ mod tests {
             let address = Address::from_slice(&keccak256(&public[1..])[12..]);
             assert_eq!(address.to_checksum(None), account.address);
         }
+    }
+
+    #[test]
+    fn the_transfer_is_what_it_says() {
+        let tx = PoolTransaction::decode(TRANSFER.parse::<Bytes>().unwrap()).unwrap();
+        assert_eq!(tx.hash().to_string(), TRANSFER_HASH);
+        assert_eq!(tx.sender().to_checksum(None), ACCOUNTS[1].address);
+        let (spec, _) = ChainSpec::from_genesis(&super::genesis(PERIOD)).unwrap();
+        assert_eq!(rushlight_chain::pool::check(&tx, &spec, &spec.genesis, &Default::default()), Ok(()));
+        assert_eq!(tx.cost().to_string(), "1000210000000000000");
     }
 
     #[test]

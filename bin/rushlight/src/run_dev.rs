@@ -19,7 +19,7 @@ use tracing::warn;
 
 use crate::{
     cli::DevArgs,
-    dev_chain::{self, ACCOUNTS, CHAIN_ID},
+    dev_chain::{self, ACCOUNTS, CHAIN_ID, TRANSFER, TRANSFER_HASH},
     fatal::Fatal,
     logging::Console,
     run_full, run_light, runtime, settings,
@@ -176,7 +176,7 @@ fn subfolder(folder: &Path, kind: &str) -> Result<PathBuf, Fatal> {
     settings::folder(folder, kind)
 }
 
-/// What a newcomer needs: where, who, and three lines to paste.
+/// What a newcomer needs: where, who, and lines to paste.
 fn introduction(full: &Enode, http: SocketAddr, period: u64) -> String {
     let call = |method: &str, params: &str| {
         format!(
@@ -204,6 +204,11 @@ fn introduction(full: &Enode, http: SocketAddr, period: u64) -> String {
     text.push_str(&call("eth_getBalance", &format!("[\"{account}\",\"latest\"]")));
     text.push_str(&call("eth_getProof", &format!("[\"{account}\",[],\"latest\"]")));
     text.push_str(&call("eth_getBlockByNumber", "[\"latest\",true]"));
+    text.push_str(
+        "\nOne ether from the second account to the third (once, and the same on each new chain), and its receipt:\n",
+    );
+    text.push_str(&call("eth_sendRawTransaction", &format!("[\"{TRANSFER}\"]")));
+    text.push_str(&call("eth_getTransactionReceipt", &format!("[\"{TRANSFER_HASH}\"]")));
     text.push_str("\nCtrl-C ends it.\n");
     text
 }
@@ -250,12 +255,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_introduction_has_three_lines_to_paste() {
+    fn the_introduction_has_lines_to_paste() {
         let key: SecretKey = ACCOUNTS[0].key.trim_start_matches("0x").parse().unwrap();
         let enode = Enode::new(PeerId::of(&key), SocketAddr::from(([127, 0, 0, 1], 30304)));
         let text = introduction(&enode, SocketAddr::from(([127, 0, 0, 1], 8545)), 2);
         let lines: Vec<_> = text.lines().filter_map(|line| line.trim().strip_prefix("curl ")).collect();
-        assert_eq!(lines.len(), 3);
+        assert_eq!(lines.len(), 5);
         for line in lines {
             let body = line.split('\'').nth(3).unwrap();
             let call: serde_json::Value = serde_json::from_str(body).unwrap();
