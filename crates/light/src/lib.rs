@@ -4,6 +4,7 @@
 //! client   LightClient: one API for JSON-RPC and whatever else stands above
 //! state    accounts, code, storage, proofs: walks from a header's state root
 //! call     the EVM over a state that is fetched as it is needed: calls, estimates, access lists
+//! simulate whole blocks of calls, with their roots and hashes
 //! block    bodies, decoded: transactions with senders, uncles
 //! receipts, transaction   receipts out of their trie; one transaction, where its block is known, and the proof of it
 //! fees     what a transaction should pay: suggestions, and the fee history
@@ -29,6 +30,7 @@ mod node;
 mod old_headers;
 pub mod pool;
 mod receipts;
+pub mod simulate;
 mod state;
 mod transaction;
 

@@ -52,6 +52,17 @@ pub(crate) async fn account(
     Ok((account, proof))
 }
 
+/// The nodes on the path that `what` names, from its root down; none of an empty trie.
+pub(crate) async fn path(source: &dyn Source, what: What) -> Result<Vec<Bytes>, ClientError> {
+    let (root, key) = match what {
+        What::AccountNode { root, address } => (root, keccak256(address)),
+        What::StorageNode { root, slot, .. } => (root, keccak256(slot)),
+        // Nothing else is a path.
+        _ => return Ok(Vec::new()),
+    };
+    Ok(trie::get(source, root, key.as_slice(), what).await?.proof)
+}
+
 pub(crate) async fn code(source: &dyn Source, address: Address, hash: B256) -> Result<Bytes, ClientError> {
     // Nobody is asked for the hash of the empty string.
     if hash == KECCAK256_EMPTY {

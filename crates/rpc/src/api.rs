@@ -13,7 +13,9 @@ use jsonrpsee::{
 };
 use tracing::warn;
 
-use crate::{Services, accounts, admin, calls, eth, fees, net, params::Args, raw, send, submit, transactions, txpool};
+use crate::{
+    Services, accounts, admin, calls, eth, fees, net, params::Args, raw, send, simulate, submit, transactions, txpool,
+};
 
 /// A method's outcome.
 pub(crate) type Answer<T> = Result<T, ErrorObjectOwned>;
@@ -72,6 +74,7 @@ pub(crate) fn methods(api: Api) -> Result<(Methods, HashSet<&'static str>), Regi
     raw::register(&mut module)?;
     transactions::register(&mut module)?;
     fees::register(&mut module)?;
+    simulate::register(&mut module)?;
     calls::register(&mut module)?;
     if with_pool {
         submit::register(&mut module)?;

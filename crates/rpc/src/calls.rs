@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// The code of an error that is a contract's own: its data is what the contract returned.
-const REVERTED: i32 = 3;
+pub(crate) const REVERTED: i32 = 3;
 
 pub(crate) fn register(module: &mut RpcModule<Api>) -> Result<(), RegisterMethodError> {
     module.register_async_method("eth_call", |params, api, _| call(params, api))?;

@@ -52,7 +52,8 @@ async fn blob_base_fee(params: Params<'static>, api: Arc<Api>) -> Answer<Option<
 async fn history(params: Params<'static>, api: Arc<Api>) -> Answer<History> {
     let args = Args::parse(&params, 3)?;
     let (Count(blocks), last): (Count, BlockNumberOrTag) = (args.required(0)?, args.required(1)?);
-    let Percentiles(percentiles) = args.given(2)?.unwrap_or_default();
+    // geth wants them to be there; the specification does not.
+    let Percentiles(percentiles) = args.optional(2)?.unwrap_or_default();
     let history = api.client.fee_history(blocks, last, &percentiles).await.map_err(from_fees)?;
     Ok(history.into())
 }

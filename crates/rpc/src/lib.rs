@@ -13,7 +13,7 @@
 //! dispatch a JSON text in, its answer out
 //! rules    around every call: unknown methods, batches, the deadline
 //! api      which modules are on, which methods they have
-//! eth, calls, fees, transactions, submit, txpool, net, admin, accounts   the methods: arguments in, LightClient asked, shapes out
+//! eth, calls, fees, simulate, transactions, submit, txpool, net, admin, accounts   the methods: arguments in, LightClient asked, shapes out
 //! raw      headers by themselves, transactions' bytes
 //! params   arguments, read as strictly as geth reads them (pure)
 //! send     transactions that this node fills in and signs; args, signed: what goes in and comes out
@@ -50,6 +50,7 @@ mod server;
 mod session;
 mod shapes;
 mod signed;
+mod simulate;
 mod submit;
 mod transactions;
 mod txpool;

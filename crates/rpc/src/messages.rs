@@ -72,7 +72,7 @@ impl Argument for CallRequest {
 }
 
 /// A list of what can stand alone. An error names the place.
-fn list<T: Argument>(json: &str) -> Result<Vec<T>, String> {
+pub(crate) fn list<T: Argument>(json: &str) -> Result<Vec<T>, String> {
     let items: Vec<&RawValue> = serde_json::from_str(json).map_err(|_| "expected an array".to_owned())?;
     let read = |(index, raw): (usize, &&RawValue)| T::read(raw.get()).map_err(|why| format!("[{index}]: {why}"));
     items.iter().enumerate().map(read).collect()

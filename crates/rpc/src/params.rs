@@ -40,14 +40,6 @@ impl<'a> Args<'a> {
         self.optional(index)?.ok_or_else(|| invalid_params(format!("missing value for required argument {index}")))
     }
 
-    /// Argument `index`, which has to be given but may be `null`.
-    pub(crate) fn given<T: Argument>(&self, index: usize) -> Result<Option<T>, ErrorObjectOwned> {
-        match index < self.0.len() {
-            true => self.optional(index),
-            false => Err(invalid_params(format!("missing value for required argument {index}"))),
-        }
-    }
-
     /// Argument `index`, or `None` where it is absent or `null`.
     pub(crate) fn optional<T: Argument>(&self, index: usize) -> Result<Option<T>, ErrorObjectOwned> {
         match self.0.get(index).map(|raw| raw.get()) {

@@ -5,7 +5,7 @@ use std::{
     collections::{HashMap, HashSet},
 };
 
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_trie::TrieAccount;
 use revm::{
     DatabaseRef,
@@ -14,6 +14,7 @@ use revm::{
     primitives::KECCAK_EMPTY,
     state::{AccountInfo, Bytecode},
 };
+use rushlight_odr::What;
 
 use super::{
     limits::MOST_MISSING,
@@ -34,6 +35,10 @@ pub(crate) enum Item {
     Slot { address: Address, slot: U256 },
     /// The hash of an ancestor.
     BlockHash(u64),
+    /// All nodes on a path of a trie, from its root down.
+    Path(What),
+    /// One node of a trie, off the paths that are held.
+    Node { hash: B256, what: What },
 }
 
 impl Item {
@@ -51,10 +56,27 @@ impl Item {
 /// What a look-up gave.
 #[derive(Debug)]
 pub(crate) enum Found {
-    Account { address: Address, account: Option<TrieAccount>, code: Option<Bytes> },
-    Code { hash: B256, code: Bytes },
-    Slot { address: Address, slot: U256, account: Option<TrieAccount>, value: U256 },
+    Account {
+        address: Address,
+        account: Option<TrieAccount>,
+        code: Option<Bytes>,
+    },
+    Code {
+        hash: B256,
+        code: Bytes,
+    },
+    Slot {
+        address: Address,
+        slot: U256,
+        account: Option<TrieAccount>,
+        value: U256,
+    },
     BlockHash(u64, B256),
+    /// Nodes of a trie; `path`: all of that one.
+    Nodes {
+        path: Option<What>,
+        nodes: Vec<Bytes>,
+    },
 }
 
 /// The part of a state that was looked up so far.
@@ -66,6 +88,9 @@ pub(crate) struct Known {
     owners: HashMap<B256, Address>,
     slots: HashMap<(Address, U256), U256>,
     hashes: HashMap<u64, B256>,
+    /// Nodes of tries that are going to be changed, and the paths that are held whole.
+    nodes: HashMap<B256, Bytes>,
+    paths: HashSet<What>,
     size: usize,
 }
 
@@ -73,6 +98,11 @@ impl Known {
     /// Bytes that this takes, roughly.
     pub(crate) const fn size(&self) -> usize {
         self.size
+    }
+
+    /// A node of a trie.
+    pub(crate) fn node(&self, hash: &B256) -> Option<&Bytes> {
+        self.nodes.get(hash)
     }
 
     /// The account, where it was looked up; `None` within where it is proved to be absent.
@@ -98,6 +128,14 @@ impl Known {
             Found::BlockHash(number, hash) => {
                 self.size += ENTRY;
                 self.hashes.insert(number, hash);
+            }
+            Found::Nodes { path, nodes } => {
+                for node in nodes {
+                    self.size += ENTRY + node.len();
+                    self.nodes.insert(keccak256(&node), node);
+                }
+                self.size += ENTRY;
+                self.paths.extend(path);
             }
         }
     }
@@ -182,6 +220,20 @@ impl Ground {
     /// What was missing, in the order in which it was asked for.
     pub(crate) fn into_parts(self) -> (Known, Vec<Item>, Watch) {
         (self.known, self.missing.into_inner().items, self.watch)
+    }
+
+    /// Whether the nodes of a path are held; asks for them where they are not.
+    pub(crate) fn want_path(&self, what: What) -> Result<bool, Halted> {
+        if self.known.paths.contains(&what) {
+            return Ok(true);
+        }
+        self.miss(Item::Path(what))?;
+        Ok(false)
+    }
+
+    /// Asks for a node that is not held.
+    pub(crate) fn want_node(&self, hash: B256, what: What) -> Result<(), Halted> {
+        self.miss(Item::Node { hash, what })
     }
 
     fn miss(&self, item: Item) -> Result<(), Halted> {

@@ -41,14 +41,16 @@ pub use message::CallRequest;
 pub use overrides::{AccountOverride, BlockOverrides, StateOverrides};
 
 pub(crate) use environment::{Numbering, Setting};
-pub(crate) use known::{Item, State};
-pub(crate) use limits::slots;
+pub(crate) use known::{Ancestry, Ground, Item, Known, State};
+pub(crate) use limits::{MOST_MISSING, slots};
 pub(crate) use message::Message;
+pub(crate) use overrides::{ApplyError, Precompiles, apply};
 pub(crate) use transact::{Checks, Ended, Executed, TransactError, transact};
+pub(crate) use unsigned::Unsigned;
+pub(crate) use watch::Halted;
 pub(crate) use waves::{Over, RunError};
 
 use crate::LightClient;
-use overrides::{ApplyError, Precompiles};
 use revm::inspector::NoOpInspector;
 
 /// Overrides of a call.

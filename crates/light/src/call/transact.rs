@@ -51,14 +51,15 @@ pub(crate) struct Checks {
     pub(crate) gas_limit_cap: bool,
     /// A price of nothing is one, and below the base fee.
     pub(crate) zero_price: bool,
-    /// The block's beneficiary is paid, which later messages may see.
-    pub(crate) reward: bool,
+    /// It is one of a block's messages: the beneficiary is paid, which later ones may see, and gas has the block's price
+    /// for one that names none, too.
+    pub(crate) in_block: bool,
 }
 
 impl Checks {
     /// A call that stands for itself.
     pub(crate) const CALL: Self =
-        Self { nonce: false, sender: false, gas_limit_cap: false, zero_price: false, reward: false };
+        Self { nonce: false, sender: false, gas_limit_cap: false, zero_price: false, in_block: false };
 }
 
 /// A message that was executed.
@@ -69,10 +70,8 @@ pub(crate) struct Executed {
     pub(crate) gas_used: u64,
     /// The most gas that it held at a time, refunds not taken off.
     pub(crate) peak_gas: u64,
-    #[expect(dead_code, reason = "read by what runs one message after another")]
     pub(crate) logs: Vec<Log>,
     /// What it changed.
-    #[expect(dead_code, reason = "read by what runs one message after another")]
     pub(crate) changes: EvmState,
 }
 
@@ -154,7 +153,7 @@ where
     I: Inspector<EthEvmContext<DB>>,
 {
     watch.look()?;
-    let environment = setting.for_message(message);
+    let environment = if checks.in_block { setting.evm.clone() } else { setting.for_message(message) };
     let limit = environment.cfg_env.max_code_size();
     let evm = EthEvmFactory::default().create_evm_with_inspector(db, environment, (Guard::new(watch), inspector));
     let evm = if setting.rules.net_storage_gas { meter(evm, true) } else { evm };
@@ -241,8 +240,9 @@ where
             return Err(Refusal::FundsForTransfer(Some(message.from)).into());
         }
         sender.set_balance(left);
-        if message.to.is_some() {
-            sender.bump_nonce();
+        // Where nothing checks the nonce, geth's wraps.
+        if message.to.is_some() && !sender.bump_nonce() {
+            sender.set_nonce(0);
         }
         Ok(gas)
     }
@@ -259,7 +259,7 @@ where
         result: &mut <<Self::Evm as EvmTr>::Frame as FrameTr>::FrameResult,
     ) -> Result<(), TransactError> {
         // Nobody sees what the beneficiary of a single call has afterwards, and the account need not be looked up.
-        if !self.checks.reward {
+        if !self.checks.in_block {
             return Ok(());
         }
         Ok(post_execution::reward_beneficiary(evm.ctx(), FrameResult::gas(result))?)

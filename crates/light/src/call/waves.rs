@@ -167,7 +167,7 @@ impl LightClient {
         let ancestry = over.ancestry;
         let held = match item {
             Item::Account { address, .. } | Item::Slot { address, .. } => known.account(&address),
-            Item::Code { .. } | Item::BlockHash(_) => None,
+            _ => None,
         };
         async move { (item, self.find(&header, ancestry, held, item).await) }
     }
@@ -202,6 +202,11 @@ impl LightClient {
                     None => Default::default(),
                 };
                 Found::Slot { address, slot, account, value }
+            }
+            Item::Path(what) => Found::Nodes { path: Some(what), nodes: state::path(source, what).await? },
+            Item::Node { hash, what } => {
+                let nodes = source.preimages(vec![rushlight_odr::Wanted::new(hash, what)]).await;
+                Found::Nodes { path: None, nodes: nodes.map_err(ClientError::from)? }
             }
             Item::BlockHash(number) => Found::BlockHash(number, self.ancestor_hash(header, ancestry, number).await?),
         })

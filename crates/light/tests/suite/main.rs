@@ -10,4 +10,5 @@ mod mainnet;
 mod node;
 mod old;
 mod pool;
+mod simulate;
 mod trusted;

@@ -39,6 +39,7 @@ async fn the_history() {
     for params in [
         json!(["0x2", "latest", []]),
         json!([2, "0x3", null]),
+        json!([2, "0x3"]),
         json!(["2", "latest", []]),
         json!(["0x3", "pending", []]),
     ] {
@@ -54,7 +55,7 @@ async fn the_history() {
 async fn refusals_of_the_history() {
     let fixture = Fixture::start().await;
     for (params, code, message) in [
-        (json!([1, "latest"]), -32602, "missing value for required argument 2"),
+        (json!([1]), -32602, "missing value for required argument 1"),
         (json!(["x", "latest", []]), -32602, "invalid argument 0: invalid hex or decimal integer \"x\""),
         (json!([1, "0x9", []]), -32000, "request beyond head block: requested 9, head 3"),
         (json!([1, "latest", [100.5]]), -32000, "invalid reward percentile: 100.500000"),
