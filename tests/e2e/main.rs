@@ -36,3 +36,4 @@ mod over_full;
 mod resume;
 mod sync;
 mod testchain;
+mod transactions;
