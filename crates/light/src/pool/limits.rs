@@ -16,6 +16,8 @@ pub const MAX_BYTES: usize = 32 << 20;
 pub const DEEP: u64 = 64;
 /// Places of transactions that were let go, which are remembered so that their receipts can still be found; 80 bytes each.
 pub const MAX_SETTLED: usize = 4096;
+/// Transactions that were replaced and are still looked for, so that whoever asks by the old hash has an answer.
+pub const MAX_REPLACED: usize = 256;
 /// Blocks that are searched after a long absence, at the most: those above are more likely to hold a transaction that was
 /// waiting, and a light node retains no more headers unless told to.
 pub const MAX_SEARCH: u64 = 2048;

@@ -10,7 +10,7 @@ use alloy_consensus::{Transaction as _, TxEip1559};
 use alloy_primitives::{Address, B256, TxKind, U256, keccak256};
 use proptest::prelude::*;
 use rushlight_chain::{
-    MemoryStore, Store,
+    Batch, Column, MemoryStore, Store, StoreError,
     pool::{Included, PoolError, PoolTransaction},
     testing::signed,
 };
@@ -354,12 +354,48 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_is_lost_or_sent_in_vain(steps in prop::collection::vec(step(), 1..60)) {
         let mut world = World::new();
         steps.into_iter().for_each(|step| world.step(step));
         world.settle();
+    }
+}
+
+/// Whoever makes the block chooses between a transaction and the one that took its place.
+#[test]
+fn a_replaced_transaction_that_is_included_has_its_place() {
+    let mut world = World::new();
+    world.step(Step::Synced(true));
+    let (old, new) = (picked(0, 0, 0), picked(0, 0, 1));
+    world.submit(old.clone());
+    world.submit(new.clone());
+    world.chain.mine(vec![old.clone()]);
+    world.handle(Event::Head);
+    for _ in 0..3 {
+        world.step(Step::Answer { fails: false });
+    }
+    assert_eq!(world.machine.tracked(&old.hash()).and_then(|tracked| tracked.included), world.chain.place(&old.hash()));
+    assert!(world.machine.get(&new.hash()).is_none(), "its nonce is used");
+}
+
+#[test]
+fn a_damaged_disk_is_an_error_and_no_panic() {
+    for (key, value) in [
+        (vec![b't'; 33], vec![1; 9]),
+        (vec![b't'; 3], vec![]),
+        (vec![b'p'; 33], vec![7; 47]),
+        (vec![b'a'; 21], vec![1]),
+    ]
+    .into_iter()
+    .chain([(b"s".to_vec(), vec![0; 39]), (b"x".to_vec(), vec![])])
+    {
+        let store = MemoryStore::new();
+        let mut batch = Batch::new();
+        batch.put(Column::Transactions, &key, value);
+        store.write(batch).unwrap();
+        assert!(matches!(disk::load(&store), Err(StoreError::Damaged { .. })), "{key:?}");
     }
 }

@@ -133,8 +133,14 @@ impl Machine {
         }
         let mut batch = Batch::new();
         for (index, hash) in (0..).zip(transactions) {
-            let Some(entry) = self.entries.get_mut(hash).filter(|entry| entry.place.is_none()) else { continue };
             let place = Included { block: point.hash, number: point.number, index };
+            if self.replaced.contains(hash) {
+                self.replaced.retain(|replaced| replaced != hash);
+                self.settled.push_back((*hash, place));
+                disk::put_place(&mut batch, hash, &place);
+                continue;
+            }
+            let Some(entry) = self.entries.get_mut(hash).filter(|entry| entry.place.is_none()) else { continue };
             entry.place = Some(place);
             entry.superseded = None;
             disk::put_place(&mut batch, hash, &place);

@@ -32,7 +32,7 @@ use rushlight_p2p::PeerId;
 
 use super::{
     disk::{self, Stored},
-    limits::MAX_HEARD,
+    limits::{MAX_HEARD, MAX_REPLACED},
 };
 pub(in crate::pool) use types::{Account, Action, Entry, Event, Point, Report, View};
 use types::{Ahead, Reading, Sender};
@@ -43,6 +43,9 @@ pub(in crate::pool) struct Machine {
     pub(in crate::pool) senders: BTreeMap<Address, Sender>,
     /// Places of those that were let go, the one that was longest ago first.
     settled: VecDeque<(B256, Included)>,
+    /// Transactions that another one has taken the place of, the one of longest ago first: it is the block's maker who
+    /// chooses between the two.
+    replaced: VecDeque<B256>,
     /// Blocks up to which all that waits has been searched for; the last one counts, those before it tell where a
     /// reorganisation begins. Never empty.
     path: VecDeque<Point>,
@@ -60,6 +63,7 @@ impl Machine {
             entries: HashMap::new(),
             senders: BTreeMap::new(),
             settled: VecDeque::new(),
+            replaced: VecDeque::new(),
             path: [searched].into(),
             ahead: BTreeMap::new(),
             synced: false,
@@ -129,6 +133,8 @@ impl Machine {
             disk::delete_transaction(&mut batch, &replaced);
             disk::delete_place(&mut batch, &replaced);
         }
+        // Of an earlier life, if any.
+        disk::delete_place(&mut batch, &tx.hash());
         disk::put_transaction(&mut batch, tx);
         disk::put_nonce(&mut batch, &tx.sender(), account.nonce);
         let cursor = self.cursor();
@@ -140,7 +146,13 @@ impl Machine {
         let sender = tx.sender();
         if let Some(replaced) = self.at_nonce(&tx) {
             self.remove(&replaced);
+            self.replaced.push_back(replaced);
+            if self.replaced.len() > MAX_REPLACED {
+                self.replaced.pop_front();
+            }
         }
+        self.replaced.retain(|replaced| *replaced != tx.hash());
+        self.settled.retain(|(settled, _)| *settled != tx.hash());
         self.insert(tx, account);
         // Up to where the account was read the transaction is not on the chain; what has been searched above that, was
         // not searched for it.
