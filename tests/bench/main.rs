@@ -5,6 +5,7 @@
 //! decodes, hashes and writes the same headers, and bare seal checks.
 #![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
 
+mod calls;
 mod chart;
 mod clique;
 mod node;
@@ -37,10 +38,12 @@ fn main() {
         return;
     }
     match std::env::var("BENCH").as_deref() {
+        Ok("calls") => calls::run(),
         Ok("clique") => clique::run(),
         Ok("mainnet") => mainnet(),
         _ => {
             mainnet();
+            calls::run();
             clique::run();
         }
     }

@@ -10,6 +10,7 @@
 //! proxy     a TCP proxy that stops passing on after so many bytes
 //! liar      peers that lie, in this process
 //! over_full the same JSON-RPC over a full peer's store, in this process
+//! calls     a light node's calls beside the full peer's own, in this process on virtual time
 //! library   the light crate's example, run as it stands
 //! ```
 
@@ -23,6 +24,7 @@ mod proxy;
 mod rpc;
 
 mod account;
+mod calls;
 mod config;
 mod dev;
 mod endpoints;

@@ -77,3 +77,18 @@ pub(crate) fn from_call(error: CallError) -> ErrorObjectOwned {
         other => server_error(other.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloy_primitives::hex;
+
+    use super::*;
+
+    #[test]
+    fn a_revert_has_a_code_of_its_own_and_its_output_as_data() {
+        let output = Bytes::from_static(&hex!("12345678"));
+        let error = from_call(CallError::Reverted { output });
+        assert_eq!((error.code(), error.message()), (3, "execution reverted"));
+        assert_eq!(error.data().map(|data| data.get()), Some("\"0x12345678\""));
+    }
+}

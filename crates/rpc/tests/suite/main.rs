@@ -7,6 +7,7 @@ mod fixture;
 mod http;
 
 mod blocks;
+mod calls;
 mod cors;
 mod errors;
 mod fees;
