@@ -170,7 +170,7 @@ impl Made {
             93..97 => {
                 // Ends here where the number is even: by a revert with data, by an error, or well.
                 let end: &[u8] =
-                    *[&[0x60, 0x40, 0x60, 0x00, 0xfd][..], &[0xfe], &[0x00], &[0x50]].choose(&mut self.0).unwrap();
+                    [&[0x60, 0x40, 0x60, 0x00, 0xfd][..], &[0xfe], &[0x00], &[0x50]].choose(&mut self.0).unwrap();
                 let target = u16::try_from(code.len() + 10 + end.len()).unwrap();
                 code.extend([0x60, 0x00, 0x51, 0x60, 0x01, 0x16, 0x61]);
                 code.extend(target.to_be_bytes());

@@ -19,6 +19,9 @@ pub(crate) fn run() {
     }
 }
 
+/// Makes the message of a run.
+type Make = fn(u8) -> CallRequest;
+
 struct Cost {
     took: Duration,
     things: usize,
@@ -28,7 +31,7 @@ struct Cost {
 async fn measure(genesis: &[u8], round_trip: Duration) {
     println!("\ncalls, {} ms of round trip", round_trip.as_millis());
     let world = World::new(genesis, round_trip).await;
-    let kinds: [(&str, fn(u8) -> CallRequest); 3] = [
+    let kinds: [(&str, Make); 3] = [
         ("balanceOf of an ERC-20", |run| balance_of(holder(u64::from(run) * 977))),
         ("200 slots of a contract", |_| ask(READER_OF_200)),
         ("200 contracts, a slot of each", |_| ask(CALLER_OF_200)),
