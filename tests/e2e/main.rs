@@ -35,6 +35,7 @@ mod mine;
 mod mistakes;
 mod old_headers;
 mod over_full;
+mod pools;
 mod resume;
 mod sync;
 mod testchain;
