@@ -5,11 +5,16 @@ use std::{
     io::Write as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
 
-use crate::{process::Process, rpc::Rpc};
+use crate::{
+    process::{PATIENCE, Process},
+    rpc::Rpc,
+};
 
 /// A key and its address, as go-ethereum's tests have them.
 const KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -232,4 +237,71 @@ fn unlocked_only_where_it_is_asked_for() {
     assert_eq!(refused["error"], json!({"code": -32000, "message": "unknown account"}));
     let log = light.log().join("\n");
     assert!(log.contains("Unlocked account") && !log.contains("foobar"), "{log}");
+}
+
+/// A signer's key in a keystore seals a chain, and the same key sends over a light node, which proves what became of it.
+#[test]
+fn sent_by_an_unlocked_account_and_mined() {
+    let place = Place::new();
+    let (key, password) = (place.file("key", KEY), place.file("password", "foobar"));
+    let keystore = place.path("keystore");
+    let import = ["account", "import", "--lightkdf", "--keystore", &keystore, "--password", &password, &key];
+    assert_eq!(run(&import, "").0, Some(0));
+    let address = format!("0x{ADDRESS}");
+    let genesis = json!({
+        "config": {
+            "chainId": 4242, "homesteadBlock": 0, "eip150Block": 0, "eip155Block": 0, "eip158Block": 0, "byzantiumBlock": 0,
+            "constantinopleBlock": 0, "petersburgBlock": 0, "istanbulBlock": 0, "berlinBlock": 0, "londonBlock": 0,
+            "clique": {"period": 1, "epoch": 30000}
+        },
+        "difficulty": "0x1", "gasLimit": "0x1c9c380", "baseFeePerGas": "0x3b9aca00", "timestamp": "0x60000000",
+        "extraData": format!("0x{}{ADDRESS}{}", "00".repeat(32), "00".repeat(65)),
+        "alloc": {ADDRESS: {"balance": "0xde0b6b3a7640000"}}
+    });
+    let genesis = place.file("genesis.json", &genesis.to_string());
+    let signer =
+        ["--genesis", &genesis, "--port", "0", "--keystore", &keystore, "--unlock", &address, "--password", &password];
+    let full = place.path("full");
+    let mut full = Process::start([&["full", "--datadir", &full, "--mine"], &signer[..]].concat());
+    let enode = full.out_line("enode URL", |line| line.starts_with("enode://").then(|| line.to_owned()));
+    let light = place.path("light");
+    let more = [
+        "--datadir",
+        &light,
+        "--nodiscover",
+        "--staticpeers",
+        &enode,
+        "--http",
+        "--http.port",
+        "0",
+        "--allow-insecure-unlock",
+    ];
+    let mut light = Process::start([&signer[..], &more].concat());
+    let rpc = Rpc::of(&mut light);
+    rpc.reach(2, &light);
+
+    let recipient = format!("0x{}", "ab".repeat(20));
+    let send = |value: u64| {
+        let transaction = json!({"from": address, "to": recipient, "value": format!("{value:#x}")});
+        rpc.call("eth_sendTransaction", json!([transaction]))
+    };
+    let hashes = [send(1), send(2), send(3)];
+    for (nonce, hash) in hashes.iter().enumerate() {
+        let started = Instant::now();
+        let receipt = loop {
+            let receipt = rpc.call("eth_getTransactionReceipt", json!([hash]));
+            if !receipt.is_null() {
+                break receipt;
+            }
+            assert!(started.elapsed() < PATIENCE, "{hash} in no block\n{}", light.log().join("\n"));
+            thread::sleep(Duration::from_millis(200));
+        };
+        assert_eq!(
+            (&receipt["status"], &receipt["from"], &receipt["type"]),
+            (&json!("0x1"), &json!(address), &json!("0x2"))
+        );
+        let transaction = rpc.call("eth_getTransactionByHash", json!([hash]));
+        assert_eq!(transaction["nonce"], format!("{nonce:#x}"));
+    }
+    assert_eq!(rpc.call("eth_getBalance", json!([recipient, "latest"])), "0x6");
 }

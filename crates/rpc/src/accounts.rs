@@ -1,12 +1,12 @@
 //! Accounts of the node: which there are, and what they sign. Without `--unlock` there are none, and what asks for one is
 //! answered as geth answers for an account that it does not know.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_primitives::{Address, Bytes, Signature, eip191_hash_message};
 use jsonrpsee::{RpcModule, core::RegisterMethodError, types::Params};
 use rushlight_keystore::{KeystoreError, Password, TypedData, UnlockedKey, Wallet, WalletError};
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, MutexGuard, Semaphore};
 
 use crate::{
     api::{Answer, Api, nothing},
@@ -22,12 +22,20 @@ const OPENING: usize = 1;
 pub struct Accounts {
     wallet: Arc<Wallet>,
     opening: Semaphore,
+    /// One lock an unlocked account: nonces are given out one after the other.
+    turns: BTreeMap<Address, Mutex<()>>,
 }
 
 impl Accounts {
     /// Those of a wallet.
     pub fn new(wallet: Wallet) -> Self {
-        Self { wallet: Arc::new(wallet), opening: Semaphore::new(OPENING) }
+        let turns = wallet.unlocked().map(|address| (address, Mutex::new(()))).collect();
+        Self { wallet: Arc::new(wallet), opening: Semaphore::new(OPENING), turns }
+    }
+
+    /// Waits until nobody else is giving out a nonce of this account; nothing to wait for where it is locked.
+    pub(crate) async fn turn(&self, address: Address) -> Option<MutexGuard<'_, ()>> {
+        Some(self.turns.get(&address)?.lock().await)
     }
 
     /// Its addresses, locked ones too.

@@ -78,6 +78,7 @@ pub(crate) fn methods(api: Api) -> Result<(Methods, HashSet<&'static str>), Regi
     calls::register(&mut module)?;
     if with_pool {
         submit::register(&mut module)?;
+        send::register_sending(&mut module)?;
         txpool::register(&mut module)?;
     }
     admin::register(&mut module)?;

@@ -3,10 +3,9 @@
 use alloy_consensus::{TxEip1559, TxEip2930, TxEip4844, TxEip4844Variant, TxEip7702, TxLegacy, TypedTransaction};
 use alloy_eips::{eip2930::AccessList, eip7702::SignedAuthorization};
 use alloy_primitives::{Address, B256, Bytes, TxKind, U256};
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use rushlight_light::call::CallRequest;
 
-use crate::params::{Argument, Quantity};
+use crate::{messages::Object, params::Argument};
 
 /// Most blobs of a transaction that geth's JSON-RPC takes.
 const MAX_BLOBS: usize = 6;
@@ -79,6 +78,29 @@ impl TransactionArgs {
     /// The call data: `input`, or else `data`.
     pub(crate) fn input(&self) -> Bytes {
         self.input.clone().or_else(|| self.data.clone()).unwrap_or_default()
+    }
+
+    /// Whether it is a blob transaction's.
+    pub(crate) fn is_blob(&self) -> bool {
+        self.blob_versioned_hashes.is_some() || self.max_fee_per_blob_gas.is_some()
+    }
+
+    /// The message whose gas is to be estimated.
+    pub(crate) fn call(&self) -> CallRequest {
+        CallRequest {
+            from: self.from,
+            to: self.to,
+            gas_price: self.gas_price.map(U256::from),
+            max_fee_per_gas: self.max_fee_per_gas.map(U256::from),
+            max_priority_fee_per_gas: self.max_priority_fee_per_gas.map(U256::from),
+            value: self.value,
+            input: Some(self.input()),
+            access_list: self.access_list.clone(),
+            max_fee_per_blob_gas: self.max_fee_per_blob_gas.map(U256::from),
+            blob_versioned_hashes: self.blob_versioned_hashes.clone(),
+            authorization_list: self.authorization_list.clone(),
+            ..CallRequest::default()
+        }
     }
 
     /// What is wrong with the fees that are given, and whether any are missing. `london`: whether blocks have a base fee.
@@ -213,110 +235,41 @@ impl TransactionArgs {
     }
 }
 
-/// The fields as they come; each is read by itself, so that an error names it.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Raw<'a> {
-    #[serde(borrow)]
-    from: Option<&'a RawValue>,
-    #[serde(borrow)]
-    to: Option<&'a RawValue>,
-    #[serde(borrow)]
-    gas: Option<&'a RawValue>,
-    #[serde(borrow)]
-    gas_price: Option<&'a RawValue>,
-    #[serde(borrow)]
-    max_fee_per_gas: Option<&'a RawValue>,
-    #[serde(borrow)]
-    max_priority_fee_per_gas: Option<&'a RawValue>,
-    #[serde(borrow)]
-    value: Option<&'a RawValue>,
-    #[serde(borrow)]
-    nonce: Option<&'a RawValue>,
-    #[serde(borrow)]
-    data: Option<&'a RawValue>,
-    #[serde(borrow)]
-    input: Option<&'a RawValue>,
-    #[serde(borrow)]
-    access_list: Option<&'a RawValue>,
-    #[serde(borrow)]
-    chain_id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    max_fee_per_blob_gas: Option<&'a RawValue>,
-    #[serde(borrow)]
-    blob_versioned_hashes: Option<&'a RawValue>,
-    #[serde(borrow)]
-    authorization_list: Option<&'a RawValue>,
-    #[serde(borrow)]
-    blobs: Option<&'a RawValue>,
-}
-
 impl Argument for TransactionArgs {
     fn read(json: &str) -> Result<Self, String> {
-        let raw: Raw<'_> = serde_json::from_str(json).map_err(|error| error.to_string())?;
+        let (call, object) = (CallRequest::read(json)?, Object::read(json)?);
         Ok(Self {
-            from: field("from", raw.from)?,
-            to: field("to", raw.to)?,
-            gas: field("gas", raw.gas)?.map(|Quantity(gas)| gas),
-            gas_price: fee("gasPrice", raw.gas_price)?,
-            max_fee_per_gas: fee("maxFeePerGas", raw.max_fee_per_gas)?,
-            max_priority_fee_per_gas: fee("maxPriorityFeePerGas", raw.max_priority_fee_per_gas)?,
-            value: field("value", raw.value)?.map(|Big(value)| value),
-            nonce: field("nonce", raw.nonce)?.map(|Quantity(nonce)| nonce),
-            data: field("data", raw.data)?,
-            input: field("input", raw.input)?,
-            access_list: listed("accessList", raw.access_list)?,
-            chain_id: field("chainId", raw.chain_id)?.map(|Big(id)| id),
-            max_fee_per_blob_gas: fee("maxFeePerBlobGas", raw.max_fee_per_blob_gas)?,
-            blob_versioned_hashes: field("blobVersionedHashes", raw.blob_versioned_hashes)?.map(|Hashes(all)| all),
-            authorization_list: listed("authorizationList", raw.authorization_list)?,
-            blobs: given(raw.blobs).is_some(),
+            from: call.from,
+            to: call.to,
+            gas: call.gas,
+            gas_price: fee("gasPrice", call.gas_price)?,
+            max_fee_per_gas: fee("maxFeePerGas", call.max_fee_per_gas)?,
+            max_priority_fee_per_gas: fee("maxPriorityFeePerGas", call.max_priority_fee_per_gas)?,
+            value: call.value,
+            nonce: call.nonce,
+            data: object.get("data")?,
+            input: object.get("input")?,
+            access_list: call.access_list,
+            chain_id: call.chain_id,
+            max_fee_per_blob_gas: fee("maxFeePerBlobGas", call.max_fee_per_blob_gas)?,
+            blob_versioned_hashes: call.blob_versioned_hashes,
+            authorization_list: call.authorization_list,
+            blobs: object.get::<Something>("blobs")?.is_some(),
         })
     }
 }
 
-fn given(raw: Option<&RawValue>) -> Option<&str> {
-    raw.map(RawValue::get).filter(|json| *json != "null")
-}
-
-fn field<T: Argument>(name: &str, raw: Option<&RawValue>) -> Result<Option<T>, String> {
-    given(raw).map(T::read).transpose().map_err(|why| format!("{name}: {why}"))
-}
-
-/// Lists in the form that alloy reads.
-fn listed<T: serde::de::DeserializeOwned>(name: &str, raw: Option<&RawValue>) -> Result<Option<T>, String> {
-    given(raw).map(serde_json::from_str).transpose().map_err(|why| format!("{name}: {why}"))
-}
-
 /// A price in wei. None that anybody could pay has more than 128 bits.
-fn fee(name: &str, raw: Option<&RawValue>) -> Result<Option<u128>, String> {
-    let Some(Big(fee)) = field(name, raw)? else { return Ok(None) };
-    u128::try_from(fee).map(Some).map_err(|_| format!("{name}: hex number > 128 bits"))
+fn fee(name: &str, fee: Option<U256>) -> Result<Option<u128>, String> {
+    fee.map(u128::try_from).transpose().map_err(|_| format!("{name}: hex number > 128 bits"))
 }
 
-/// A `QUANTITY` of at most 256 bits.
-struct Big(U256);
+/// Whatever stands there.
+struct Something;
 
-impl Argument for Big {
-    fn read(json: &str) -> Result<Self, String> {
-        let text = String::read(json)?;
-        match Quantity::read(json) {
-            Ok(Quantity(small)) => Ok(Self(U256::from(small))),
-            // All but its size is right.
-            Err(why) if why == "hex number > 64 bits" => U256::from_str_radix(text.get(2..).unwrap_or_default(), 16)
-                .map(Self)
-                .map_err(|_| "hex number > 256 bits".to_owned()),
-            Err(why) => Err(why),
-        }
-    }
-}
-
-struct Hashes(Vec<B256>);
-
-impl Argument for Hashes {
-    fn read(json: &str) -> Result<Self, String> {
-        let all: Vec<&RawValue> = serde_json::from_str(json).map_err(|_| "expected an array of hashes".to_owned())?;
-        all.into_iter().map(|raw| B256::read(raw.get())).collect::<Result<_, _>>().map(Self)
+impl Argument for Something {
+    fn read(_: &str) -> Result<Self, String> {
+        Ok(Self)
     }
 }
 
@@ -344,7 +297,7 @@ mod tests {
             (json!({"maxFeePerGas": format!("0x1{}", "0".repeat(32))}), "maxFeePerGas: hex number > 128 bits"),
             (json!({"to": "0x12"}), "to: hex string has length 2, want 40"),
             (json!({"input": "0x1"}), "input: hex string of odd length"),
-            (json!({"blobVersionedHashes": ["0x01"]}), "blobVersionedHashes: hex string has length 2, want 64"),
+            (json!({"blobVersionedHashes": ["0x01"]}), "blobVersionedHashes: [0]: hex string has length 2, want 64"),
         ] {
             assert_eq!(TransactionArgs::read(&json.to_string()).unwrap_err(), why);
         }

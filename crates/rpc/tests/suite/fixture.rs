@@ -28,10 +28,11 @@ use rushlight_chain::{
     store::MemoryStore,
     testing::{ToyMiner, ToySeal, toy_seal, toy_spec},
 };
+use rushlight_keystore::{Keystore, UnlockedKey, Wallet};
 use rushlight_light::LightClient;
 use rushlight_odr::{Location, Source, Unavailable, Wanted, What};
 use rushlight_p2p::{BoxFuture, Peer, Protocol, ProtocolError, ProtocolStream, Server, ServerConfig, TcpTransport};
-use rushlight_rpc::{Endpoints, RpcConfig, RpcError, RpcHandle, RpcHandles, Services};
+use rushlight_rpc::{Accounts, Endpoints, RpcConfig, RpcError, RpcHandle, RpcHandles, Services};
 use rushlight_sync::{Progress, SyncStatus};
 use secp256k1::{Message, SecretKey};
 use tokio::sync::watch;
@@ -155,6 +156,7 @@ fn state(memory: &mut Memory) -> B256 {
     };
     let contract = TrieAccount { nonce: 1, balance: U256::from(5), storage_root, code_hash: keccak256(CODE) };
     let mut accounts = vec![(keccak256(RICH), plain(1_000_000_u64)), (keccak256(CONTRACT), contract)];
+    accounts.push((keccak256(address_of(&unlocked())), plain(10_u64.pow(19))));
     accounts.push((keccak256(HIDDEN), plain(777_777)));
     accounts.extend((0..50_u64).map(|n| (keccak256(B256::from(U256::from(n))), plain(n + 1))));
     let entries = accounts.iter().map(|(key, account)| (*key, alloy_rlp::encode(account))).collect();
@@ -167,6 +169,11 @@ fn state(memory: &mut Memory) -> B256 {
 
 pub(crate) fn key(byte: u8) -> SecretKey {
     SecretKey::from_byte_array([byte; 32]).unwrap()
+}
+
+/// The key of an account that the node signs for. It can pay for some transactions.
+pub(crate) fn unlocked() -> SecretKey {
+    key(0x44)
 }
 
 pub(crate) fn address_of(key: &SecretKey) -> Address {
@@ -375,7 +382,10 @@ impl Fixture {
         server.protocols.push(Arc::new(Silent));
         let server = Server::start(server).await.unwrap();
         let pool = Arc::new(TestPool::default());
-        let services = Services { pool: Some(pool.clone()), ..Services::new(Arc::new(client), server, VERSION) };
+        let wallet = Wallet::new(Keystore::open("nowhere"), [UnlockedKey::new(unlocked())]);
+        let accounts = Some(Arc::new(Accounts::new(wallet)));
+        let services =
+            Services { pool: Some(pool.clone()), accounts, ..Services::new(Arc::new(client), server, VERSION) };
         let handles = rushlight_rpc::serve_all(endpoints, services).await?;
         let addr = SocketAddr::from(([127, 0, 0, 1], 0));
         Ok((handles, Self { addr, rpc: None, hanging, headers, uncle, branch, status, chain, pool }))

@@ -6,6 +6,7 @@
 mod fixture;
 mod http;
 
+mod accounts;
 mod blocks;
 mod calls;
 mod cors;
