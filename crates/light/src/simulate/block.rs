@@ -16,7 +16,7 @@ use rushlight_evm::{
 };
 
 use super::{
-    BlockRequest, Outcome, SimulateError, SimulateRequest, SimulatedBlock, SimulatedCall, Stop,
+    BlockRequest, MOST_OUTPUT, Outcome, SimulateError, SimulateRequest, SimulatedBlock, SimulatedCall, Stop,
     logs::Tracer,
     plan::{self, Planned},
     state::Working,
@@ -38,6 +38,8 @@ pub(super) struct Simulator<'a> {
     state: Working<'a>,
     /// Gas that all calls together have left.
     gas: u64,
+    /// Bytes that calls returned and logged so far.
+    output: usize,
 }
 
 /// What the calls of a block came to.
@@ -61,7 +63,7 @@ impl<'a> Simulator<'a> {
     ) -> Self {
         let mut state = Working::new(ground, base.state_root);
         state.set_block_hash(base.number, base.hash());
-        Self { spec, base, request, ground, state, gas }
+        Self { spec, base, request, ground, state, gas, output: 0 }
     }
 
     /// Makes the planned blocks.
@@ -191,6 +193,15 @@ impl<'a> Simulator<'a> {
         calls.gas_used = calls.gas_used.saturating_add(gas_used);
         if setting.rules.spec.is_enabled_in(SpecId::CANCUN) {
             calls.blob_gas_used = calls.blob_gas_used.saturating_add(message.blob_gas());
+        }
+
+        let returned = match &ended {
+            Ended::Returned(output) | Ended::Reverted(output) => output.len(),
+            Ended::Failed(_) => 0,
+        };
+        self.output += returned + logs.iter().map(|log| log.data.data.len()).sum::<usize>();
+        if self.output > MOST_OUTPUT {
+            return Err(CallError::Memory(MOST_OUTPUT).into());
         }
 
         let success = matches!(ended, Ended::Returned(_));

@@ -44,6 +44,8 @@ const MAX_BLOCKS: u64 = 256;
 const MAX_CALLS_PER_BLOCK: usize = 5_000;
 /// Most calls of one simulation, as in geth.
 const MAX_CALLS: usize = 10_000;
+/// Bytes that the calls of one simulation may return and log together. A response over HTTP has room for less than half.
+const MOST_OUTPUT: usize = 32 << 20;
 
 /// What is to be simulated.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
