@@ -6,6 +6,7 @@ mod blocks;
 mod calls;
 mod client;
 mod common;
+mod fees;
 mod mainnet;
 mod node;
 mod old;
