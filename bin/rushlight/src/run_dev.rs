@@ -111,7 +111,8 @@ impl Network {
             network_id: None,
             info_config,
             pool: PoolConfig::default(),
-            sealer: Some(CliqueSealer::new(key, period)),
+            // As geth's development chains: wallets that find blocks without tips offer the least.
+            sealer: Some(CliqueSealer { min_tip: 1, ..CliqueSealer::new(key, period) }),
             seed: rand::random(),
         };
         FullNode::start(config).await.map_err(|error| Fatal::from_error(&error))

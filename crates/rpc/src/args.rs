@@ -45,7 +45,7 @@ pub(crate) enum ArgsError {
     PriceAndBlobs,
     #[error("maxFeePerGas must be non-zero")]
     ZeroFee,
-    #[error("maxFeePerGas ({fee}) < maxPriorityFeePerGas ({tip})")]
+    #[error("maxFeePerGas ({fee:#x}) < maxPriorityFeePerGas ({tip:#x})")]
     TipAboveFee { fee: u128, tip: u128 },
     #[error("gasPrice must be non-zero after london fork")]
     ZeroPrice,
@@ -340,7 +340,7 @@ mod tests {
         assert_eq!(fees(json!({"maxFeePerGas": "0x1", "maxPriorityFeePerGas": "0x1"}), false), Ok(false));
         assert_eq!(
             fees(json!({"maxFeePerGas": "0x1", "maxPriorityFeePerGas": "0x2"}), true),
-            refused("maxFeePerGas (1) < maxPriorityFeePerGas (2)")
+            refused("maxFeePerGas (0x1) < maxPriorityFeePerGas (0x2)")
         );
         assert_eq!(
             fees(json!({"maxFeePerGas": "0x0", "maxPriorityFeePerGas": "0x0"}), true),

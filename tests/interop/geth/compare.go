@@ -50,6 +50,7 @@ type fail struct {
 type comparison struct {
 	chain, full, light string
 	methods            string // with commas between; all of them where it is empty
+	ours               string // likewise, those that light and full are compared by and go-ethereum is not
 	seed               int64
 	count              int
 }
@@ -87,14 +88,14 @@ func compare(c comparison) error {
 	if err := ask(nodes, all); err != nil {
 		return err
 	}
-	return report(append(shown, all...))
+	return report(c, append(shown, all...))
 }
 
 // queries draws so many, each method by its weight.
 func (a *asker) queries(c comparison) (all []*query, err error) {
 	var drawn []int
 	for i, kind := range queries {
-		if c.methods == "" || strings.Contains(","+c.methods+",", ","+kind.method+",") {
+		if c.methods == "" && c.ours == "" || named(c.methods, kind.method) || named(c.ours, kind.method) {
 			for range kind.weight {
 				drawn = append(drawn, i)
 			}
@@ -109,6 +110,8 @@ func (a *asker) queries(c comparison) (all []*query, err error) {
 	}
 	return all, nil
 }
+
+func named(list, method string) bool { return strings.Contains(","+list+",", ","+method+",") }
 
 // ask fills in the answers of every node.
 func ask(nodes map[string]string, all []*query) error {
@@ -197,22 +200,22 @@ func post(url string, all []*query) ([]answer, error) {
 }
 
 // report compares, prints what differs, and counts.
-func report(all []*query) error {
+func report(c comparison, all []*query) error {
 	type count struct{ Asked, Results, Errors, Documented, Different int }
 	counts, documented := map[string]*count{}, map[string]int{}
 	different := 0
 	for _, q := range all {
-		c := counts[q.Method]
-		if c == nil {
-			c = new(count)
-			counts[q.Method] = c
+		n := counts[q.Method]
+		if n == nil {
+			n = new(count)
+			counts[q.Method] = n
 		}
-		c.Asked++
+		n.Asked++
 		geth := q.Answers["geth"]
 		if geth.Error != nil {
-			c.Errors++
+			n.Errors++
 		} else {
-			c.Results++
+			n.Results++
 		}
 		full, hasFull := q.Answers["full"]
 		light, hasLight := q.Answers["light"]
@@ -223,17 +226,17 @@ func report(all []*query) error {
 		switch {
 		case hasFull && hasLight && !reflect.DeepEqual(full, light):
 			q.Why, q.Where = "light and full differ", where("", plain(full), plain(light))
-		case !hasFull && !hasLight || reflect.DeepEqual(geth, ours):
+		case named(c.ours, q.Method) || !hasFull && !hasLight || reflect.DeepEqual(geth, ours):
 			continue
 		default:
 			if why := isDocumented(q, geth, ours); why != "" {
-				c.Documented++
+				n.Documented++
 				documented[why]++
 				continue
 			}
 			q.Why, q.Where = "not as geth", where("", plain(geth), plain(ours))
 		}
-		c.Different++
+		n.Different++
 		if different++; different <= mostPrinted {
 			text, _ := json.Marshal(q)
 			fmt.Fprintf(os.Stderr, "%.3000s\n", text)

@@ -126,7 +126,7 @@ pub enum ArgumentError {
     #[error("gasPrice must be non-zero after london fork")]
     ZeroPrice,
     /// A tip above the whole price.
-    #[error("maxFeePerGas ({fee}) < maxPriorityFeePerGas ({tip})")]
+    #[error("maxFeePerGas ({fee:#x}) < maxPriorityFeePerGas ({tip:#x})")]
     TipAboveFee {
         /// The whole price.
         fee: U256,
@@ -367,6 +367,10 @@ impl Failure {
                 failed(format!("invalid opcode: {}", Named(trail.opcode, reason)))
             }
             HaltReason::InvalidJump => failed("invalid jump destination".to_owned()),
+            // DUP of a place that is not there is an overflow by revm's count.
+            HaltReason::StackOverflow if trail.stack < takes => {
+                failed(format!("stack underflow ({} <=> {takes})", trail.stack))
+            }
             HaltReason::StackUnderflow => failed(format!("stack underflow ({} <=> {takes})", trail.stack)),
             HaltReason::StackOverflow => failed(format!("stack limit reached {} ({room})", trail.stack)),
             HaltReason::OutOfOffset => failed("return data out of bounds".to_owned()),
@@ -395,11 +399,38 @@ struct Named<'a>(u8, &'a HaltReason);
 
 impl fmt::Display for Named<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match OpCode::new(self.0) {
-            Some(opcode) if *self.1 != HaltReason::OpcodeNotFound => f.write_str(opcode.as_str()),
+        match (OpCode::new(self.0), eof_name(self.0)) {
+            (Some(opcode), _) if *self.1 != HaltReason::OpcodeNotFound => f.write_str(opcode.as_str()),
+            (_, Some(name)) => f.write_str(name),
             _ => write!(f, "opcode 0x{} not defined", hex::encode([self.0]).trim_start_matches('0')),
         }
     }
+}
+
+/// Opcodes of EOF, which came with no fork and which geth knows by name all the same.
+const fn eof_name(opcode: u8) -> Option<&'static str> {
+    Some(match opcode {
+        0xd0 => "DATALOAD",
+        0xd1 => "DATALOADN",
+        0xd2 => "DATASIZE",
+        0xd3 => "DATACOPY",
+        0xe0 => "RJUMP",
+        0xe1 => "RJUMPI",
+        0xe2 => "RJUMPV",
+        0xe3 => "CALLF",
+        0xe4 => "RETF",
+        0xe5 => "JUMPF",
+        0xe6 => "DUPN",
+        0xe7 => "SWAPN",
+        0xe8 => "EXCHANGE",
+        0xec => "EOFCREATE",
+        0xee => "RETURNCONTRACT",
+        0xf7 => "RETURNDATALOAD",
+        0xf8 => "EXTCALL",
+        0xf9 => "EXTDELEGATECALL",
+        0xfb => "EXTSTATICCALL",
+        _ => return None,
+    })
 }
 
 /// A duration as Go prints it.
