@@ -25,7 +25,7 @@ use crate::Rules;
 /// `keccak256("DepositEvent(bytes,bytes,bytes,bytes,bytes)")`
 const DEPOSIT_EVENT: B256 = b256!("649bbc62d0e31342afea4e5cd82d4049e7e1ee912fc0889aa790803be39038c5");
 /// Bytes of a deposit event's data (EIP-6110).
-const DEPOSIT_EVENT_BYTES: usize = 576;
+pub const DEPOSIT_EVENT_BYTES: usize = 576;
 /// Where the parts of a deposit event's data stand, and their lengths: public key, withdrawal credentials, amount,
 /// signature, index (EIP-6110).
 const DEPOSIT_PARTS: [(usize, usize); 5] = [(160, 48), (256, 32), (320, 8), (384, 96), (512, 8)];

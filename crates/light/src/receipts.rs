@@ -96,11 +96,15 @@ mod tests {
         let cache = ReceiptCache::default();
         let block = |n: usize| B256::from(alloy_primitives::U256::from(n));
         (0..100).for_each(|n| drop(cache.keep(block(n), Vec::new(), 10)));
-        assert_eq!((cache.lock().held.len(), cache.lock().size), (64, 640));
+        let held = || {
+            let state = cache.lock();
+            (state.held.len(), state.size)
+        };
+        assert_eq!(held(), (64, 640));
         cache.keep(block(99), Vec::new(), 10);
-        assert_eq!(cache.lock().size, 640);
+        assert_eq!(held(), (64, 640));
         cache.keep(block(1000), Vec::new(), BYTES);
-        assert_eq!((cache.lock().held.len(), cache.lock().size), (1, BYTES));
+        assert_eq!(held(), (1, BYTES));
         cache.keep(block(1001), Vec::new(), BYTES + 1);
         assert!(cache.get(&block(1001)).is_none() && cache.get(&block(1000)).is_some());
     }

@@ -30,8 +30,11 @@ pub const DEFAULT_MAX_RESPONSE: u32 = 25_000_000;
 /// store and the peers need too.
 pub const DEFAULT_MAX_CONNECTIONS: usize = 100;
 
-/// Longest that a request's head may take, that its body may take, and that a connection may idle between two
-/// requests: geth's ReadTimeout.
+/// Longest that a connection may idle between two requests, and that a request's head may take: geth's IdleTimeout. A client
+/// that was busy meanwhile takes a connection closed under it for a failure.
+pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Longest that a request's body may take: geth's ReadTimeout.
 pub(crate) const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Longest that a request's calls may take together. geth's WriteTimeout is as long; a read that waits for a peer

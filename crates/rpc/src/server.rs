@@ -17,7 +17,7 @@ use tracing::{debug, info, warn};
 
 use crate::{
     RpcError,
-    config::{MAX_HEAD, READ_TIMEOUT, SHUTDOWN_GRACE},
+    config::{IDLE_TIMEOUT, MAX_HEAD, READ_TIMEOUT, SHUTDOWN_GRACE},
     cors::Cors,
     dispatch::Dispatch,
     gate::{self, HostFilter, Refusal},
@@ -179,7 +179,7 @@ async fn serve(stream: TcpStream, port: Arc<Port>, mut stopped: watch::Receiver<
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(READ_TIMEOUT)
+        .header_read_timeout(IDLE_TIMEOUT)
         .max_header_size(MAX_HEAD)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();

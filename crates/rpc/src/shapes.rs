@@ -45,7 +45,9 @@ pub(crate) fn mined(header: &SealedHeader, index: u64, tx: Recovered<TxEnvelope>
         base_fee: header.base_fee_per_gas,
         block_timestamp: Some(header.timestamp),
     };
-    Transaction::from_transaction(tx, info)
+    // Those of a simulation may pay less than the base fee.
+    let price = tx.effective_gas_price(header.base_fee_per_gas);
+    Transaction { effective_gas_price: Some(price), ..Transaction::from_transaction(tx, info) }
 }
 
 /// A transaction that waits for a block: what a block would say is null.

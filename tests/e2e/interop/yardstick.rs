@@ -9,11 +9,12 @@ use super::tools::{geth, last_line, output};
 use crate::files::Files;
 
 /// What is compared, each method by the weight that the program gives it.
-const METHODS: [&str; 15] = [
+const METHODS: [&str; 16] = [
     "eth_getBlockReceipts",
     "eth_call",
     "eth_estimateGas",
     "eth_createAccessList",
+    "eth_simulateV1",
     "eth_gasPrice",
     "eth_maxPriorityFeePerGas",
     "eth_blobBaseFee",
@@ -26,9 +27,6 @@ const METHODS: [&str; 15] = [
     "eth_getCode",
     "eth_getProof",
 ];
-
-/// What light and full are compared by.
-const OURS: &str = "eth_simulateV1";
 
 /// How many queries, and how many where time is no matter.
 const QUERIES: u64 = 3_000;
@@ -49,16 +47,7 @@ fn made() -> Option<&'static (tempfile::TempDir, Value)> {
 fn compare(chain: &Path, full: &str, light: &str, seed: u64, count: u64) -> Value {
     let mut program = Command::new(geth().unwrap());
     program.args(["compare", "-chain"]).arg(chain).args(["-full", full, "-light", light]);
-    program.args([
-        "-methods",
-        &METHODS.join(","),
-        "-ours",
-        OURS,
-        "-seed",
-        &seed.to_string(),
-        "-count",
-        &count.to_string(),
-    ]);
+    program.args(["-methods", &METHODS.join(","), "-seed", &seed.to_string(), "-count", &count.to_string()]);
     last_line(&output(&mut program))
 }
 

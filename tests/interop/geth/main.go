@@ -38,7 +38,6 @@ func run() error {
 	flags.StringVar(&c.full, "full", "", "HTTP URL of the full peer")
 	flags.StringVar(&c.light, "light", "", "HTTP URL of the light node")
 	flags.StringVar(&c.methods, "methods", "", "methods to compare, with commas between; all where empty")
-	flags.StringVar(&c.ours, "ours", "", "methods by which only light and full are compared")
 	flags.Int64Var(&c.seed, "seed", 1, "of the queries")
 	flags.IntVar(&c.count, "count", 1000, "how many queries")
 	if err := flags.Parse(os.Args[2:]); err != nil {

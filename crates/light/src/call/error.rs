@@ -382,7 +382,7 @@ impl Failure {
                 failed(format!("max code size exceeded: code size {} limit {limit}", trail.returned))
             }
             HaltReason::CreateContractStartingWithEF => failed("invalid code: must not begin with 0xef".to_owned()),
-            HaltReason::CreateInitCodeSizeLimit => failed("max initcode size exceeded".to_owned()),
+            HaltReason::CreateInitCodeSizeLimit => failed("out of gas: max initcode size exceeded".to_owned()),
             HaltReason::OverflowPayment | HaltReason::OutOfFunds => {
                 failed("insufficient balance for transfer".to_owned())
             }
@@ -450,7 +450,12 @@ impl fmt::Display for Go {
         if seconds >= 60 {
             write!(f, "{}m", seconds / 60 % 60)?;
         }
-        write!(f, "{:?}", Duration::from_secs(seconds % 60) + rest).map(drop)
+        match Duration::from_secs(seconds % 60) + rest {
+            Duration::ZERO => f.write_str("0s"),
+            // Rust would go on in parts of a second.
+            rest if rest.as_secs() == 0 => write!(f, "{}s", rest.as_secs_f64()),
+            rest => write!(f, "{rest:?}"),
+        }
     }
 }
 
@@ -467,6 +472,7 @@ mod tests {
             (60_000, "1m0s"),
             (90_500, "1m30.5s"),
             (3_600_000, "1h0m0s"),
+            (60_500, "1m0.5s"),
         ] {
             let error = CallError::TimedOut(Duration::from_millis(millis));
             assert_eq!(error.to_string(), format!("execution aborted (timeout = {text})"));

@@ -1,6 +1,6 @@
 //! Why a simulation gives no blocks, in geth's words and with its codes.
 
-use rushlight_evm::system::SystemFailure;
+use rushlight_evm::system::{DEPOSIT_EVENT_BYTES, SystemFailure};
 
 use super::{MAX_CALLS, MAX_CALLS_PER_BLOCK};
 use crate::{
@@ -131,7 +131,12 @@ fn system(name: &str, failure: &SystemFailure) -> String {
         SystemFailure::Reverted => format!("{queue}: system call failed to execute: execution reverted"),
         SystemFailure::Halted => format!("{queue}: system call failed to execute: it halted"),
         SystemFailure::Deposit(data) => {
-            format!("{queue}: unable to parse deposit data: {} bytes that are no deposit", data.len())
+            let want = DEPOSIT_EVENT_BYTES;
+            let why = match data.len() {
+                length if length == want => "not laid out as a deposit".to_owned(),
+                length => format!("deposit wrong length: want {want}, have {length}"),
+            };
+            format!("{queue}: unable to parse deposit data: {why}")
         }
         SystemFailure::Call(why) => format!("{queue}: system call failed to execute: {why}"),
     }
