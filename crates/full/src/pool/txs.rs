@@ -192,7 +192,8 @@ impl Txs {
             return Err(PoolError::AlreadyReserved);
         }
         if old.is_none() && !with_blobs {
-            let executable = (next - state.nonce) as usize;
+            // By the account as the pool has it, which may be behind a head that has only just come.
+            let executable = account.executable().count();
             let (pooled, most) = if nonce > next {
                 (account.txs.len() - executable, self.config.max_queued)
             } else {
@@ -328,5 +329,32 @@ impl Txs {
     pub(crate) fn next_nonce(&self, sender: &Address) -> Option<u64> {
         let account = self.accounts.get(sender)?;
         Some(account.next_nonce()).filter(|next| *next > account.state.nonce)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy_consensus::TxLegacy;
+    use alloy_primitives::TxKind;
+    use rushlight_chain::testing::signed;
+    use secp256k1::SecretKey;
+
+    use super::*;
+
+    #[test]
+    fn a_head_that_came_before_the_pool_looked_at_it() {
+        let key = SecretKey::from_byte_array([7; 32]).unwrap();
+        let tx = |nonce| {
+            let to = TxKind::Call(Address::ZERO);
+            Arc::new(signed(&key, TxLegacy { nonce, gas_price: 10, gas_limit: 21_000, to, ..TxLegacy::default() }))
+        };
+        let state = |nonce| AccountState { nonce, balance: U256::from(1_000_000_000), has_code: false };
+        let mut txs = Txs::new(PoolConfig::default());
+        txs.add(tx(0), &[], state(0), 0, 0).unwrap();
+        // The account at the new head is past what the pool holds of it, by more than one.
+        txs.add(tx(5), &[], state(3), 0, 0).unwrap();
+        assert!(txs.is_queued(&tx(5).hash()));
+        let error = txs.add(tx(2), &[], state(3), 0, 0).unwrap_err();
+        assert_eq!(error, PoolError::NonceTooLow { next: 3, nonce: 2 });
     }
 }

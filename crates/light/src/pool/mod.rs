@@ -48,7 +48,7 @@ pub struct LightPool {
     machine: Shared,
     commands: mpsc::Sender<Command>,
     limits: PoolLimits,
-    /// One at a time: checking blobs takes a whole core for a while.
+    /// One at a time: checking blobs, and making the proofs of their cells, takes a whole core for a while.
     blobs: Semaphore,
 }
 

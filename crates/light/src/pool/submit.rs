@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use alloy_consensus::constants::EIP4844_TX_TYPE_ID;
 use alloy_eips::BlockId;
 use alloy_primitives::{B256, Bytes, KECCAK256_EMPTY};
 use rushlight_chain::{
@@ -34,12 +35,15 @@ impl LightPool {
     /// Everything that needs no state, off the async threads: recovering a sender takes a while, blobs a long one.
     async fn checked(&self, raw: Bytes, head: &SealedHeader) -> Result<PoolTransaction, SubmitError> {
         let (spec, head, limits) = (self.client.spec().clone(), head.clone(), self.limits);
-        let tx = off_thread(move || without_proofs(raw, &spec, &head, &limits)).await?;
-        if tx.sidecar().is_none() {
-            return Ok(tx);
-        }
-        let _turn = self.blobs.acquire().await.map_err(|_| ended())?;
-        off_thread(move || verify_blobs(&tx).map(|()| tx)).await
+        let _turn = match raw.first() {
+            Some(&EIP4844_TX_TYPE_ID) => Some(self.blobs.acquire().await.map_err(|_| ended())?),
+            _ => None,
+        };
+        off_thread(move || {
+            let tx = without_proofs(raw, &spec, &head, &limits)?;
+            verify_blobs(&tx).map(|()| tx)
+        })
+        .await
     }
 }
 
