@@ -57,7 +57,7 @@ type comparison struct {
 // compare asks a node of go-ethereum's and ours the same, at random, and fails where they answer differently: light
 // and full always the same, both as go-ethereum but for the differences that are documented.
 func compare(c comparison) error {
-	stack, err := startNode(c.chain)
+	stack, suggested, err := startNode(c.chain)
 	if err != nil {
 		return err
 	}
@@ -87,6 +87,7 @@ func compare(c comparison) error {
 	if err := ask(nodes, all); err != nil {
 		return err
 	}
+	tips, baseFee = suggested, blocks[len(blocks)-1].BaseFee()
 	return report(c, append(shown, all...))
 }
 

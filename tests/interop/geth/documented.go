@@ -2,7 +2,11 @@ package main
 
 import (
 	"encoding/json"
+	"math/big"
+	"reflect"
 	"strings"
+
+	"github.com/ethereum/go-ethereum/common/hexutil"
 )
 
 // differences are where our answers are not go-ethereum's and need not be; docs/json-rpc.md lists them with reasons.
@@ -23,6 +27,15 @@ var differences = []struct {
 		// revm does not say which of a precompiled contract's checks failed.
 		places := where("", plain(geth), plain(ours))
 		return len(places) == 1 && strings.HasSuffix(places[0], `| "precompile failed"`)
+	}},
+	{"go-ethereum's sample of tips", func(q *query, geth, ours answer) bool {
+		// Which blocks it reads depends on the order in which they arrive. Ours is one of its own suggestions.
+		return reflect.DeepEqual(anyTip(q, geth), anyTip(q, ours))
+	}},
+	{"what a contract that is made fails with", func(_ *query, geth, ours answer) bool {
+		// Code that is too long and cannot be paid for either; revm looks at its length first.
+		places := where("", plain(geth), plain(ours))
+		return len(places) == 1 && strings.Contains(places[0], `: "contract creation code storage out of gas" | "max code size exceeded: code size `)
 	}},
 	{"the length of init code that is too long", func(_ *query, geth, ours answer) bool {
 		// revm does not say how long it was.
@@ -51,8 +64,8 @@ var differences = []struct {
 	}},
 	{"fees without percentiles", func(q *query, geth, _ answer) bool {
 		// The specification lets them be left out.
-		left := len(q.Params) == 2 || q.Params[2] == nil
-		return q.Method == "eth_feeHistory" && left && geth.Error != nil && geth.Error.Code == -32602
+		left := q.Method == "eth_feeHistory" && (len(q.Params) == 2 || q.Params[2] == nil)
+		return left && geth.Error != nil && geth.Error.Code == -32602
 	}},
 	{"go-ethereum's own mistakes", func(q *query, geth, ours answer) bool {
 		// Block and parent both write the first fee of a blob, in no fixed order.
@@ -70,6 +83,36 @@ var differences = []struct {
 		// It reads a field that a header of the overridden time does not have.
 		return geth.Error != nil && geth.Error.Code == -32603 && geth.Error.Message == "method handler crashed"
 	}},
+}
+
+// What go-ethereum's oracle suggests on the chain's head, and the base fee there.
+var (
+	tips    map[string]bool
+	baseFee *big.Int
+)
+
+// anyTip is the answer without which of the suggestions it has.
+func anyTip(q *query, a answer) any {
+	if text, ok := a.Result.(string); ok {
+		switch q.Method {
+		case "eth_gasPrice":
+			if price, err := hexutil.DecodeBig(text); err == nil && tips[hexutil.EncodeBig(price.Sub(price, baseFee))] {
+				return "base fee and tip"
+			}
+		case "eth_maxPriorityFeePerGas":
+			if tips[text] {
+				return "tip"
+			}
+		}
+	}
+	if a.Error != nil {
+		message := a.Error.Message
+		for tip := range tips {
+			message = strings.ReplaceAll(message, "maxPriorityFeePerGas ("+tip+")", "tip")
+		}
+		return object{"code": a.Error.Code, "message": message, "data": a.Error.Data}
+	}
+	return a.Result
 }
 
 func bothFail(geth, ours answer) bool { return geth.Error != nil && ours.Error != nil }

@@ -1,6 +1,8 @@
 //! One simulated block after the other, as geth executes them.
 
-use alloy_consensus::{Eip658Value, Receipt, ReceiptEnvelope, ReceiptWithBloom, proofs, transaction::Recovered};
+use alloy_consensus::{
+    Eip658Value, Receipt, ReceiptEnvelope, ReceiptWithBloom, Transaction as _, proofs, transaction::Recovered,
+};
 use alloy_eips::eip7685::EMPTY_REQUESTS_HASH;
 use alloy_evm::{EthEvm, EthEvmFactory, EvmFactory, precompiles::PrecompilesMap};
 use alloy_primitives::{Bytes, U256};
@@ -192,7 +194,8 @@ impl<'a> Simulator<'a> {
         self.gas = self.gas.saturating_sub(gas_used);
         calls.gas_used = calls.gas_used.saturating_add(gas_used);
         if setting.rules.spec.is_enabled_in(SpecId::CANCUN) {
-            calls.blob_gas_used = calls.blob_gas_used.saturating_add(message.blob_gas());
+            // Hashes of blobs beside authorizations make no blob transaction.
+            calls.blob_gas_used = calls.blob_gas_used.saturating_add(envelope.blob_gas_used().unwrap_or_default());
         }
 
         let returned = match &ended {

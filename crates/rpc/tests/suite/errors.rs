@@ -39,7 +39,7 @@ async fn parameters() {
 async fn methods_that_do_not_exist() {
     let fixture = Fixture::start().await;
     let addr = fixture.addr;
-    for method in ["eth_nonsense", "nonsense", "eth_call", "rpc_discover", ""] {
+    for method in ["eth_nonsense", "nonsense", "eth_getLogs", "rpc_discover", ""] {
         let (code, message) = error(addr, method, json!([])).await;
         assert_eq!((code, message), (-32601, format!("the method {method} does not exist/is not available")));
     }

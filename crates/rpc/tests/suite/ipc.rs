@@ -62,7 +62,9 @@ async fn one_value_after_the_other() {
     for byte in request(3, "rpc_modules").as_bytes() {
         stream.write_all(&[*byte]).await.unwrap();
     }
-    let modules = json!({ "admin": "1.0", "eth": "1.0", "net": "1.0", "personal": "1.0", "rpc": "1.0", "web3": "1.0" });
+    let all = ["admin", "eth", "net", "personal", "rpc", "rushlight", "txpool", "web3"];
+    let modules: serde_json::Map<_, _> = all.map(|name| (name.to_owned(), json!("1.0"))).into_iter().collect();
+    let modules = serde_json::Value::Object(modules);
     assert_eq!(line(&mut stream).await.unwrap()["result"], modules, "every module");
     stream.write_all(format!("\n[{}]\r\n 7 ", request(4, "web3_clientVersion")).as_bytes()).await.unwrap();
     let mut answers = [line(&mut stream).await.unwrap(), line(&mut stream).await.unwrap()];
