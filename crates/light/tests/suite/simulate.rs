@@ -238,11 +238,14 @@ fn blocks_of(state: &State, merged: bool, steps: &[Vec<Step>]) -> Vec<BlockReque
                 }
                 Step::Withdraw { to, gwei } if merged => {
                     let withdrawal = Withdrawal { address: account(*to), amount: *gwei, ..Withdrawal::default() };
-                    *balances.entry(account(*to)).or_default() += withdrawal.amount_wei();
                     request.withdrawals.push(withdrawal);
                 }
                 _ => {}
             }
+        }
+        // They come after the calls, which cannot spend them yet.
+        for withdrawal in &request.withdrawals {
+            *balances.entry(withdrawal.address).or_default() += withdrawal.amount_wei();
         }
         blocks.push(request);
     }
